@@ -1,0 +1,1 @@
+"""The mathematics of shapes; standard library only."""
