@@ -1,0 +1,69 @@
+"""Generators under guard: what they yield, take by `send` and return is checked as it passes."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Generator
+from typing import Any
+
+from shapeguard.runtime.call import Given
+from shapeguard.runtime.demand import Demand
+from shapeguard.runtime.judge import judge_item
+from shapeguard.runtime.plan import Plan, Stream
+
+
+def watch(plan: Plan, given: Given, generator: Generator[Any, Any, Any]) -> Generator[Any, Any, Any]:
+    """Pass everything on, in both directions."""
+    stream = plan.stream
+    assert stream is not None
+    try:
+        item = next(generator)
+        while True:
+            _require(plan, given, stream.item, item, "yield")
+            try:
+                sent = yield item
+            except GeneratorExit:
+                raise
+            except BaseException as error:  # noqa: BLE001 - whatever is thrown in is thrown on
+                item = generator.throw(error)
+            else:
+                _require_sent(plan, given, stream, sent)
+                item = next(generator) if sent is None else generator.send(sent)
+    except StopIteration as stop:
+        _require(plan, given, stream.returned, stop.value, "result")
+        return stop.value
+    finally:
+        generator.close()
+
+
+async def watch_async(plan: Plan, given: Given, generator: AsyncGenerator[Any, Any]) -> AsyncGenerator[Any, Any]:
+    """Pass everything on, in both directions."""
+    stream = plan.stream
+    assert stream is not None
+    try:
+        item = await anext(generator)
+        while True:
+            _require(plan, given, stream.item, item, "yield")
+            try:
+                sent = yield item
+            except GeneratorExit:
+                raise
+            except BaseException as error:  # noqa: BLE001 - whatever is thrown in is thrown on
+                item = await generator.athrow(error)
+            else:
+                _require_sent(plan, given, stream, sent)
+                item = await (anext(generator) if sent is None else generator.asend(sent))
+    except StopAsyncIteration:
+        return
+    finally:
+        await generator.aclose()
+
+
+def _require(plan: Plan, given: Given, demand: Demand, item: Any, what: str) -> None:
+    refusal = judge_item(plan, given, demand, item, what)
+    if refusal is not None:
+        raise refusal
+
+
+def _require_sent(plan: Plan, given: Given, stream: Stream, sent: Any) -> None:
+    if sent is not None:
+        _require(plan, given, stream.sent, sent, "send")

@@ -1,0 +1,113 @@
+"""The house: who may import whom, and what must not be loaded early."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parents[1] / "shapeguard"
+
+# Room -> the rooms below it. A room is a folder or a top-level file; `shapeguard` itself is the face, which loads its
+# names on first use.
+MAY_IMPORT = {
+    "shapes": set(),
+    "diagnostics": set(),
+    "config": set(),
+    "source": {"shapes", "diagnostics", "config"},
+    "ops": {"shapes", "diagnostics", "config"},
+    "infer": {"ops", "source", "shapes", "diagnostics", "config"},
+    "rules": {"ops", "source", "shapes", "diagnostics", "config"},
+    "runtime": {"shapes", "diagnostics"},
+    "losses": {"runtime", "shapes", "diagnostics"},
+    "models": {"runtime", "shapes", "diagnostics"},
+    "train": {"models", "losses", "runtime", "shapes", "diagnostics"},
+    "report": {"shapes", "diagnostics", "config"},
+    "check": {"infer", "rules", "ops", "source", "shapes", "diagnostics", "config"},
+    "demo": {"runtime", "losses", "models", "shapes", "diagnostics", "check", "report"},
+    "pytest_plugin": {"runtime"},
+    "flake8": {"check", "report", "diagnostics", "config"},
+    "cli": {"check", "report", "train", "demo", "config", "diagnostics"},
+    "__main__": {"cli"},
+}
+FACE = "__init__"
+
+
+def modules() -> dict[str, Path]:
+    return {
+        ".".join(("shapeguard", *path.relative_to(PACKAGE).with_suffix("").parts)).removesuffix(".__init__"): path
+        for path in sorted(PACKAGE.rglob("*.py"))
+    }
+
+
+def room(module: str) -> str:
+    return [*module.split("."), FACE][1]
+
+
+def imports(module: str, path: Path) -> set[str]:
+    """The modules of this package that a module loads at run time, at its top or inside a function."""
+    known = modules()
+    found: set[str] = set()
+    tree = ast.parse(path.read_text())
+    for node in ast.walk(tree):
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test):
+            node.body = [ast.Pass()]
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            assert node.level == 0, f"{module} imports relatively"
+            found |= {name if (name := f"{node.module}.{alias.name}") in known else node.module for alias in node.names}
+    return {name for name in found if name in known and name != module}
+
+
+@pytest.mark.parametrize("module", modules())
+def test_imports_run_downward(module):
+    here = room(module)
+    for imported in imports(module, modules()[module]):
+        there = room(imported)
+        allowed = there in (here, FACE) or (here != FACE and there in MAY_IMPORT[here])
+        assert allowed, f"{module} imports {imported}; {here} may import {sorted(MAY_IMPORT.get(here, ()))}"
+
+
+def test_no_import_circle():
+    graph = {module: imports(module, path) for module, path in modules().items()}
+    while True:
+        free = {module for module, needed in graph.items() if not needed}
+        if not free:
+            break
+        graph = {module: needed - free for module, needed in graph.items() if module not in free}
+    assert not graph, f"these import each other: {sorted(graph)}"
+
+
+@pytest.mark.parametrize(
+    "program",
+    [
+        "import shapeguard",
+        "import shapeguard.cli; shapeguard.cli.main([])",
+        "import shapeguard.pytest_plugin",
+        "from shapeguard import guard, expect, switch",
+    ],
+)
+def test_loads_no_torch(program):
+    check = f"{program}\nimport sys\nassert not {{'torch', 'transformers', 'libcst'}} & set(sys.modules)"
+    subprocess.run([sys.executable, "-c", check], check=True, capture_output=True)
+
+
+def test_face_loads_nothing_of_the_guard_before_it_is_used():
+    check = "import shapeguard, sys; assert not {'jaxtyping', 'beartype', 'numpy'} & set(sys.modules); shapeguard.guard"
+    subprocess.run([sys.executable, "-c", check], check=True)
+
+
+def test_unknown_name_is_an_attribute_error():
+    import shapeguard
+
+    with pytest.raises(AttributeError, match="no attribute 'gaurd'"):
+        _ = shapeguard.gaurd
+    assert set(shapeguard.__all__) <= set(dir(shapeguard))
+
+
+def test_every_file_says_what_it_knows():
+    silent = [module for module, path in modules().items() if not ast.get_docstring(ast.parse(path.read_text()))]
+    assert not silent
