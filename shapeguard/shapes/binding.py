@@ -218,6 +218,8 @@ def _look_up(placeholder: str, arguments: Mapping[str, object]) -> str | None:
         raise LookupError(placeholder)
 
     try:
-        return str(value_of(ast.parse(placeholder, mode="eval").body))
+        value = value_of(ast.parse(placeholder, mode="eval").body)
+        # Python counts with a bool as with an integer.
+        return str(int(value) if isinstance(value, bool) else value)
     except (LookupError, AttributeError, TypeError, SyntaxError):
         return None

@@ -1,6 +1,6 @@
 """The guard's verdict against that of `jaxtyped(typechecker=beartype)`, on random signatures and random calls.
 
-The default suite runs a tenth; `pytest -m slow tests/runtime/test_verdict.py` runs them all.
+The default suite runs a share; `pytest -m slow tests/runtime/test_verdict.py` runs them all.
 """
 
 # ruff: noqa: S102, S307, S311, T201, UP007, UP045 - random code is written and run here, in old spellings too

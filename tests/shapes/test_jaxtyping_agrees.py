@@ -1,6 +1,6 @@
 """Our reading of shape strings against jaxtyping's own, on random strings, broken strings and random shapes.
 
-The default suite runs a tenth; `pytest -m slow tests/shapes/test_jaxtyping_agrees.py` runs them all.
+The default suite runs a share; `pytest -m slow tests/shapes/test_jaxtyping_agrees.py` runs them all.
 """
 
 # ruff: noqa: S307, S311, T201 - random expressions are evaluated here
@@ -340,3 +340,13 @@ def compare_parsing(sample: Sample) -> bool:
         return True
     assert sample.jaxtyping is not None, sample.text
     return False
+
+
+@pytest.mark.parametrize("size", [1, 2])
+def test_bool_in_a_placeholder_counts_as_an_integer(size):
+    @jaxtyped(typechecker=None)
+    def theirs(n):
+        return isinstance(Array((size,)), Shaped[Any, "{n}+1"])
+
+    ours = bind(parse("{n}+1"), (size,), Bindings(), arguments={"n": True})
+    assert isinstance(ours, Bindings) == theirs(True) == (size == 2)
