@@ -116,5 +116,5 @@ def _told(how: str, call: Callable[[], object]) -> str:
     else:
         shape = tuple(result.shape) if isinstance(result, Tensor) else result
         text = f"no error; a result of shape {shape} that means nothing"
-    first, *rest = text.splitlines()
+    first, *rest = map(str.rstrip, text.splitlines())
     return "\n".join([f"   {how + ':':9} {first}", *(f"             {line}" for line in rest)])
