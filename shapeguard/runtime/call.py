@@ -71,7 +71,7 @@ def each_value(parameter: Parameter, value: Any) -> list[tuple[str, Any]]:
 
 def names_of(plan: Plan, given: Given) -> dict[str, Any]:
     """The sizes that the arguments of a call have bound, runs under `*name`."""
-    outcome = bind_arguments(plan, passed(given))
+    outcome = bind_arguments(plan.current(), passed(given))
     if not isinstance(outcome, Bindings):
         return {}
     return {**outcome.sizes, **{f"*{name}": sizes for name, (_, sizes) in outcome.runs.items()}}

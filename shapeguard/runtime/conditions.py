@@ -330,6 +330,8 @@ class Conditions:
             conditions = [f"{self.builtin('isinstance')}({value}, {self.constant('record', record.cls)})"]
         for name, demand in record.fields:
             part = f"{value}[{name!r}]" if record.by_key else f"{value}.{name}"
+            if not record.by_key and isinstance(demand, Choice):
+                part = f"{self.builtin('getattr')}({value}, {name!r}, None)"
             conditions += self._part(part, demand, certain=certain)
         return conditions
 
@@ -381,9 +383,15 @@ class _Writer:
                 return repr(node.value)
             case ast.Name(id=name) if name in self.stand_ins:
                 # jaxtyping pastes the value's text, so that a negative one could bind otherwise than it reads.
-                return f"{self.conditions.constant('size_value', size_value)}({self.stand_ins[name]})"
+                owner, *path = self.stand_ins[name].split(".")
+                return f"{self.conditions.constant('size_at', size_at)}({owner}, {tuple(path)!r})"
             case ast.Name(id=name) if name in self.conditions.exact:
                 return self.conditions.exact[name]
+            case ast.BinOp(left=left, op=ast.FloorDiv() | ast.Mod() as op, right=right):
+                sign, by = _OPERATORS[type(op)], self.write(right)
+                return f"({self.write(left)} {sign} {by} if {by} else {self.conditions.constant('nan', math.nan)})"
+            case ast.BinOp(op=ast.Pow(), right=right) if not isinstance(right, ast.Constant):
+                raise Uncertain
             case ast.BinOp(left=left, op=op, right=right) if type(op) in _OPERATORS:
                 return f"({self.write(left)} {_OPERATORS[type(op)]} {self.write(right)})"
             case ast.UnaryOp(op=ast.USub(), operand=operand):
@@ -408,8 +416,11 @@ _OPERATORS: dict[type[ast.operator], str] = {
 }
 
 
-def size_value(value: object) -> int | float:
-    """An argument's value where it can stand for a size; else a number that equals nothing."""
+def size_at(owner: object, path: tuple[str, ...]) -> int | float:
+    """An attribute of an argument where it can stand for a size; else a number that equals nothing."""
+    value = owner
+    for name in path:
+        value = getattr(value, name, None)
     return value if type(value) is int and value >= 0 else math.nan
 
 

@@ -75,9 +75,9 @@ def _guard(target: Any, settings: _Settings) -> Any:
     if torch is not None and isinstance(target, torch.nn.Module):
         return _guard_module(target, settings)
     if isinstance(target, classmethod):
-        return classmethod(_guard(target.__func__, settings))
+        return classmethod(_guard(target.__func__, dataclasses.replace(settings, self_dims=())))
     if isinstance(target, staticmethod):
-        return staticmethod(_guard(target.__func__, settings))
+        return staticmethod(_guard(target.__func__, dataclasses.replace(settings, self_dims=())))
     if isinstance(target, property):
         getter, setter, deleter = (part and _guard(part, settings) for part in (target.fget, target.fset, target.fdel))
         return property(getter, setter, deleter, target.__doc__)
@@ -133,6 +133,9 @@ def _resolve_at_first_call(guarded: FunctionType, plan: Plan, fixed_mode: Mode |
 
 def _guard_class(cls: type, settings: _Settings) -> type:
     """Guard in place the methods that the class itself defines and that have arrays in their annotations."""
+    if settings.self_dims and not cls.__dictoffset__:
+        message = f"guard(self_dims=...) on {cls.__name__}: its instances have no __dict__ to keep the sizes in"
+        raise TypeError(message)
     found = False
     for name, member in list(vars(cls).items()):
         if _has_arrays(member) or (dataclasses.is_dataclass(cls) and name == "__init__"):
@@ -171,9 +174,9 @@ def _class_of_guarded(cls: Any, settings: _Settings) -> Any:
             return known
     members = {name: member for base in reversed(cls.__mro__) for name, member in vars(base).items()}
     guarded = {
-        name: _guard_function(member, settings)
+        name: _guard(member, settings)
         for name, member in members.items()
-        if isinstance(member, FunctionType) and _has_arrays(member) and not is_guarded(member)
+        if _has_arrays(member) and not is_guarded(member)
     }
     if not guarded:
         return cls

@@ -132,6 +132,8 @@ def mentions_array(hint: Any) -> bool:
     if is_array(hint) or _is_tree(hint):
         return True
     inner = getattr(hint, "__value__", None) or getattr(hint, "__supertype__", None)
+    if isinstance(hint, TypeVar):
+        return any(map(mentions_array, (hint.__bound__, *hint.__constraints__)))
     return (inner is not None and mentions_array(inner)) or any(_each_argument(hint))
 
 
@@ -204,7 +206,10 @@ class _Reader:
 
     def _record_fields(self, hint: Any) -> tuple[tuple[str, Demand], ...] | None:
         """The fields with arrays in them; empty for a class without any, None for what is no record."""
-        if not isinstance(hint, type) or hint in self.open_records or get_origin(hint) is not None:
+        if not isinstance(hint, type) or get_origin(hint) is not None:
+            return None
+        if hint in self.open_records:
+            self.complain(f"`{hint.__name__}` holds others of its kind, which are not checked")
             return None
         if not (dataclasses.is_dataclass(hint) or is_typeddict(hint) or _is_named_tuple(hint)):
             return None
@@ -215,19 +220,36 @@ class _Reader:
             return None
         names = {entry.name for entry in dataclasses.fields(hint)} if dataclasses.is_dataclass(hint) else hints.keys()
         self.open_records.add(hint)
-        demands = [(name, self.read(_without_qualifier(hints[name]))) for name in hints if name in names]
+        may_be_absent = _fields_without_a_value(hint)
+        demands = []
+        for name in hints:
+            if name in names:
+                demand = self.read(_without_qualifier(hints[name]))
+                demands.append((name, _or_none(demand) if name in may_be_absent else demand))
         self.open_records.discard(hint)
         return tuple((name, demand) for name, demand in demands if _demands_array(demand))
 
 
 def shown(hint: Any) -> str:
     """A hint as its author wrote it, more or less."""
+    if hint is types.NoneType:
+        return "None"
     text = hint.__name__ if isinstance(hint, type) and get_origin(hint) is None else repr(hint)
     return text.replace("jaxtyping.", "").replace("typing.", "").replace("collections.abc.", "")
 
 
 def _is_named_tuple(cls: type) -> bool:
     return issubclass(cls, tuple) and hasattr(cls, "_fields")
+
+
+def _fields_without_a_value(cls: type) -> set[str]:
+    """The fields of a dataclass that are None as long as nobody says otherwise, or not there at all."""
+    fields = dataclasses.fields(cls) if dataclasses.is_dataclass(cls) else ()
+    return {entry.name for entry in fields if entry.default is None or not entry.init}
+
+
+def _or_none(demand: Demand) -> Demand:
+    return Choice((Plain(type(None)), *(demand.options if isinstance(demand, Choice) else (demand,))))
 
 
 def _without_qualifier(hint: Any) -> Any:

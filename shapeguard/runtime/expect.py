@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
+import ast
+import itertools
 import linecache
-import re
 import sys
-from collections.abc import Iterator
 from functools import lru_cache
 from types import FrameType
 from typing import Any, TypeVar
 
 from shapeguard.runtime import mode, traced
 from shapeguard.runtime.call import names_of, with_names
-from shapeguard.runtime.error import ShapeError
-from shapeguard.runtime.explain import explain_expected
+from shapeguard.runtime.explain import UNNAMED, explain_expected, refuse_expected
 from shapeguard.runtime.generate import PLAN, SCOPE
 from shapeguard.runtime.repair import Leaf
-from shapeguard.runtime.tensors import loaded_torch, short_form
+from shapeguard.runtime.streams import watch_async
+from shapeguard.runtime.tensors import kind_of, loaded_torch, shape_of, short_form
 from shapeguard.shapes.annotation import Annotation, Fixed, Named, parse, unreadable_expression
 from shapeguard.shapes.binding import Bindings, bind
 from shapeguard.shapes.mismatch import KindMismatch, Mismatch
@@ -41,16 +41,17 @@ def expect(x: Value, shape: str) -> Value:
     if not (mode.on or mode.once):
         return x
     annotation = _readable(shape)
-    if not hasattr(x, "shape"):
-        raise ShapeError(KindMismatch("x", type(x).__name__, f'an array "{shape}"').sentence())
+    sizes = shape_of(x)
+    if sizes is None:
+        place = _source_of_value(sys._getframe(1))  # noqa: SLF001 - documented
+        raise refuse_expected(KindMismatch(place, kind_of(x), f'an array "{shape}"'))
     names, arguments = _names_around(sys._getframe(1))  # noqa: SLF001 - documented
-    sizes = tuple(x.shape)
     if _surely_fits(annotation, sizes, names):
         return x
     start = with_names(Bindings(), names)
     outcome = bind(annotation, sizes, start, value="x", arguments=arguments)
     if isinstance(outcome, Mismatch):
-        place = _source_of_value(sys._getframe(1)) or "x"  # noqa: SLF001
+        place = _source_of_value(sys._getframe(1))  # noqa: SLF001
         outcome = bind(annotation, sizes, start, value=place, arguments=arguments)
         assert isinstance(outcome, Mismatch)
         raise explain_expected(Leaf(place, sizes, annotation), outcome, start, arguments)
@@ -64,7 +65,7 @@ def reveal_shape(x: Value) -> Value:
     if _is_tracing():
         return x
     frame = sys._getframe(1)  # noqa: SLF001 - documented
-    name = _source_of_value(frame) or "x"
+    name = _source_of_value(frame)
     print(f"{frame.f_code.co_filename}:{frame.f_lineno}: {name}: {short_form(x)}", file=sys.stderr)  # noqa: T201
     return x
 
@@ -101,6 +102,9 @@ def _readable(shape: str) -> Annotation:
 def _names_around(frame: FrameType | None) -> tuple[dict[str, Any], dict[str, Any]]:
     """The names of the nearest guarded call, to be added to, and its arguments."""
     while frame is not None:
+        if frame.f_code is watch_async.__code__:
+            watched = frame.f_locals
+            return ({} if watched["names"] is None else watched["names"]), watched["given"]
         plan = frame.f_globals.get(PLAN)
         if plan is not None:
             variables = frame.f_locals
@@ -111,26 +115,37 @@ def _names_around(frame: FrameType | None) -> tuple[dict[str, Any], dict[str, An
     return {}, {}
 
 
-_CALL = re.compile(r"\b(?:expect|reveal_shape)\(")
-
-
-def _source_of_value(frame: FrameType) -> str | None:
-    """What the caller passes as the first argument, as written, if it stands on the line and is short."""
-    line = linecache.getline(frame.f_code.co_filename, frame.f_lineno)
-    for found in _CALL.finditer(line):
-        source = "".join(_first_argument(line[found.end() :])).strip()
-        if source and len(source) < _LONGEST:
-            return source
-    return None
-
-
 _LONGEST = 40
 
 
-def _first_argument(text: str) -> Iterator[str]:
-    depth = 0
-    for character in text:
-        if depth == 0 and character in ",)":
-            return
-        depth += (character in "([{") - (character in ")]}")
-        yield character
+def _source_of_value(frame: FrameType) -> str:
+    """What the caller passes as the first argument, as written, if its file can be read and that is short."""
+    call = _call_under_way(frame)
+    if not isinstance(call, ast.Call) or not _is_ours(ast.unparse(call.func), frame):
+        return UNNAMED
+    named = [entry.value for entry in call.keywords if entry.arg == "x"]
+    sources = [ast.unparse(value) for value in [*call.args, *named] if not isinstance(value, ast.Starred)]
+    return sources[0] if sources and len(sources[0]) < _LONGEST else UNNAMED
+
+
+def _is_ours(called: str, frame: FrameType) -> bool:
+    """Whether it is one of the functions here that a name stands for; what took them as a callback is not."""
+    named = frame.f_globals.get(called)
+    return called.rpartition(".")[2] in ("expect", "reveal_shape") or named is expect or named is reveal_shape
+
+
+def _call_under_way(frame: FrameType) -> ast.expr | None:
+    """The expression that a frame is just evaluating, read from its file."""
+    positions = next(itertools.islice(frame.f_code.co_positions(), frame.f_lasti // 2, None))
+    first_line, last_line, start, end = positions
+    lines = linecache.getlines(frame.f_code.co_filename, frame.f_globals)
+    if first_line is None or last_line is None or last_line > len(lines):
+        return None
+    # Columns count bytes. The end is cut first, as it may be on the line of the start.
+    text = [line.encode() for line in lines[first_line - 1 : last_line]]
+    text[-1] = text[-1][:end]
+    text[0] = text[0][start:]
+    try:
+        return ast.parse(b"(%s)" % b"".join(text), mode="eval").body
+    except (SyntaxError, ValueError):
+        return None

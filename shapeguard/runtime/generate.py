@@ -30,6 +30,7 @@ import inspect
 import itertools
 import keyword
 import linecache
+import weakref
 from collections.abc import Mapping
 from types import FunctionType
 from typing import Any
@@ -43,6 +44,7 @@ from shapeguard.runtime.demand import Anything, Array, Choice, Demand, Each, Val
 from shapeguard.runtime.mode import Mode
 from shapeguard.runtime.plan import Kind, Parameter, Plan
 from shapeguard.runtime.traced_conditions import TracedConditions
+from shapeguard.runtime.traced_constants import constant_demands
 from shapeguard.shapes.annotation import Named, NamedAxes
 
 _numbers = itertools.count()
@@ -50,7 +52,7 @@ MOST_PARAMETERS = 40
 """Beyond that many demands the nesting of a generated function would reach Python's limits."""
 
 
-SCOPE = "names_bound_for_expect"
+SCOPE = "__shapeguard_names__"
 """The local variable in which a generated function keeps the names for `expect`, if its body calls it."""
 PLAN = "__shapeguard_plan__"
 """The global variable by which a generated function is known, and its plan found."""
@@ -68,6 +70,7 @@ def generate(plan: Plan, fixed_mode: Mode | None, known: Mapping[str, Any] | Non
     linecache.cache[filename] = (len(source), None, source.splitlines(keepends=True), filename)
     exec(compile(source, filename, "exec"), writer.constants)  # noqa: S102 - source written above, names checked
     function: FunctionType = writer.constants.pop(writer.name)
+    weakref.finalize(function, linecache.cache.pop, filename, None)
     return function
 
 
@@ -110,8 +113,12 @@ class _Writer:
             self.traced_stream()
         self.checked_branch()
         self.depth = 1
-        self.write(f"return {self.call()}")
+        self.write(self.giving(self.call()))
         return "\n".join(self.lines) + "\n"
+
+    def giving(self, result: str) -> str:
+        """The return of a result; a generator function stays one, so that whoever asks takes it for what it is."""
+        return f"return (yield from {result})" if self.plan.kind is Kind.GENERATOR else f"return {result}"
 
     def write(self, line: str) -> None:
         self.lines.append("    " * self.depth + line)
@@ -149,7 +156,6 @@ class _Writer:
             return
         self.write(f"if {self.conditions.constant('tracing', tracing)}():")
         self.depth += 1
-        self.fill_defaults()
         start, depth = len(self.lines), self.depth
         try:
             self.traced_conditions()
@@ -162,15 +168,19 @@ class _Writer:
     def traced_conditions(self) -> None:
         """Comparisons that say at once that a traced call is fine; what falls out of them is looked at closely."""
         plan, depth = self.plan, self.depth
-        if plan.expects or plan.pending or self.passing or any(entry.stars for entry in plan.parameters):
+        if plan.expects or plan.pending or plan.self_dims or any(entry.stars for entry in plan.parameters):
             raise Uncertain
         conditions = TracedConditions(self.constants, self.conditions.taken)
-        ordered = sorted(plan.parameters, key=_may_be_absent)
-        tests = [test for entry in ordered for test in conditions.demand(entry.name, entry.demand)]
+        tests: list[str] = []
+        for entry in sorted(plan.parameters, key=_may_be_absent):
+            of_entry = conditions.demand(entry.name, entry.demand, certain=entry.name not in self.passing)
+            if of_entry and entry.name in self.passing:
+                of_entry = [f"({self.is_omitted(entry.name)} or {' and '.join(of_entry)})"]
+            tests += of_entry
         tests += conditions.settle()
         self.write(conditions.preparation)
         self.open_if(tests)
-        self.write(f"{self.result} = {self.call(filled=True)}")
+        self.write(f"{self.result} = {self.call()}")
         inside = self.depth
         self.open_if([*conditions.demand(self.result, plan.result), *conditions.settle()])
         self.write(f"return {self.result}")
@@ -183,21 +193,29 @@ class _Writer:
     def traced_checks(self, *, called: bool) -> None:
         """The closer look, which has a message for what is wrong."""
         constant, plan = self.conditions.constant, self.plan
-        self.write(f"{self.demands} = {traced.constant_demands(plan)!r}")
-        values = "".join(f"{entry.name}, " for entry in plan.parameters)
-        self.write(f"{self.names} = {constant('trace_arguments', traced.check_arguments)}({self.demands}, ({values}))")
+        self.traced_arguments()
         if plan.expects:
-            traced.prepare_expect()
             scopes = constant("scopes", traced.scopes)
             self.write(f"{scopes}.append({self.names})")
             self.write("try:")
-            self.write(f"    {self.result} = {self.call(filled=True)}")
+            self.write(f"    {self.result} = {self.call()}")
             self.write("finally:")
             self.write(f"    {scopes}.pop()")
         elif not called:
-            self.write(f"{self.result} = {self.call(filled=True)}")
+            self.write(f"{self.result} = {self.call()}")
         self.write(f"{constant('trace_result', traced.check_result)}({self.demands}, {self.names}, {self.result})")
         self.write(f"return {self.result}")
+
+    def traced_arguments(self) -> None:
+        constant, plan = self.conditions.constant, self.plan
+        demands = repr(constant_demands(plan))
+        if plan.pending:
+            demands = f"{constant('demands_by_now', traced.demands_by_now)}({self.plan_name})"
+        self.write(f"{self.demands} = {demands}")
+        passed = "".join(f"{entry.name}, " for entry in plan.parameters)
+        filled = "".join(f"{self.filled(entry)}, " for entry in plan.parameters)
+        check = constant("trace_arguments", traced.check_arguments)
+        self.write(f"{self.names} = {check}({self.demands}, ({passed}), ({filled}))")
 
     def traced_stream(self) -> None:
         """The same for a generator, whose items are looked at as they pass."""
@@ -206,12 +224,9 @@ class _Writer:
             return
         self.write(f"if {constant('tracing', tracing)}():")
         self.depth += 1
-        self.fill_defaults()
-        self.write(f"{self.demands} = {traced.constant_demands(self.plan)!r}")
-        values = "".join(f"{entry.name}, " for entry in self.plan.parameters)
-        self.write(f"{self.names} = {constant('trace_arguments', traced.check_arguments)}({self.demands}, ({values}))")
+        self.traced_arguments()
         stream = constant("trace_stream", traced.check_stream)
-        self.write(f"return {stream}({self.demands}, {self.names}, {self.call(filled=True)})")
+        self.write(self.giving(f"{stream}({self.demands}, {self.names}, {self.call()})"))
         self.depth -= 1
 
     def checked_branch(self) -> None:
@@ -341,12 +356,15 @@ class _Writer:
         self.write("        break")
         self.write("else:")
         self.depth += 1
+        # The last item is the caller's to let go of.
+        self.write(f"{item} = None" if "," not in item else f"{item.replace(', ', ' = ')} = None")
 
     def result_conditions(self) -> None:
         """Return at once where the result is surely fine too."""
         plan = self.plan
         demand = plan.result
-        if plan.stream is not None or (plan.expects and not self.mentions_only_arguments(demand)):
+        unready = plan.pending or plan.stream is not None
+        if unready or (plan.expects and not self.mentions_only_arguments(demand)):
             return
         start, depth = len(self.lines), self.depth
         try:
@@ -383,9 +401,12 @@ class _Writer:
         constant = self.conditions.constant
         if self.plan.stream is not None:
             watch = streams.watch_async if self.plan.kind is Kind.ASYNC_GENERATOR else streams.watch
-            self.write(f"return {constant('watch', watch)}({self.plan_name}, {self.given()}, {self.result})")
+            scope = SCOPE if self.plan.expects else "None"
+            self.write(
+                self.giving(f"{constant('watch', watch)}({self.plan_name}, {self.given()}, {self.result}, {scope})")
+            )
             return
-        if not isinstance(self.plan.result, Anything):
+        if not isinstance(self.plan.result, Anything) or self.plan.pending or self.plan.self_dims:
             judged = constant("judge_result", judge.judge_result)
             scope = f", {SCOPE}" if self.plan.expects else ""
             self.write(f"{self.refusal} = {judged}({self.plan_name}, {self.given()}, {self.result}{scope})")
@@ -393,19 +414,24 @@ class _Writer:
         self.write(f"return {self.result}")
 
     def raise_refusal(self) -> None:
+        # The exception and this frame would keep each other, and the arguments, alive.
         self.write(f"if {self.refusal} is not None:")
-        self.write(f"    raise {self.refusal}")
+        self.write("    try:")
+        self.write(f"        raise {self.refusal}")
+        self.write("    finally:")
+        self.write(f"        del {self.refusal}")
 
     def given(self) -> str:
         """The arguments by name; those left out are left out here too."""
         pairs = ", ".join(f"{parameter.name!r}: {parameter.name}" for parameter in self.plan.parameters)
         return f"{{{pairs}}}"
 
-    def fill_defaults(self) -> None:
-        for parameter in self.plan.parameters:
-            if parameter.name in self.passing:
-                self.write(f"if {self.is_omitted(parameter.name)}:")
-                self.write(f"    {parameter.name} = {self.conditions.constant('default', parameter.default)}")
+    def filled(self, parameter: Parameter) -> str:
+        """An argument, or its default where it was left out."""
+        name = parameter.name
+        if name not in self.passing:
+            return name
+        return f"{self.conditions.constant('default', parameter.default)} if {self.is_omitted(name)} else {name}"
 
     def is_omitted(self, name: str) -> str:
         return f"{name} is {self.conditions.constant('default', OMITTED)}"
@@ -413,14 +439,11 @@ class _Writer:
     def awaited_call(self) -> str:
         return f"await {self.call()}" if self.plan.kind is Kind.COROUTINE else self.call()
 
-    def call(self, *, filled: bool = False) -> str:
+    def call(self) -> str:
         """The call of the function itself, with every argument passed on."""
         arguments = []
         for entry in self.plan.parameters:
-            value = entry.name
-            if value in self.passing and not filled:
-                default = self.conditions.constant("default", entry.default)
-                value = f"{default} if {self.is_omitted(value)} else {value}"
+            value = self.filled(entry)
             if entry.kind is inspect.Parameter.KEYWORD_ONLY:
                 value = f"{entry.name}={value}"
             arguments.append(entry.stars + value)

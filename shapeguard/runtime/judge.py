@@ -33,9 +33,7 @@ def judge_result(plan: Plan, given: Given, result: Any, names: Mapping[str, Any]
 
 
 def _judge_arguments(plan: Plan, given: Given) -> ShapeError | None:
-    if plan.resolve is not None:
-        plan = plan.resolve()
-    given = passed(given)
+    plan, given = plan.current(), passed(given)
     if _without_sizes(given.values()):
         return None
     if traced.has_symbols(given.values()):
@@ -45,13 +43,12 @@ def _judge_arguments(plan: Plan, given: Given) -> ShapeError | None:
         return None
     outcome = bind_arguments(plan, given)
     if refusal is None and isinstance(outcome, Bindings):
-        keep_self_dims(plan, given, outcome)
         return None
     return explain(plan, given, outcome if isinstance(outcome, Mismatch) else None, refusal)
 
 
 def _judge_result(plan: Plan, given: Given, result: Any, names: Mapping[str, Any] | None) -> ShapeError | None:
-    given = passed(given)
+    plan, given = plan.current(), passed(given)
     if _without_sizes((*given.values(), result)):
         return None
     if traced.has_symbols((*given.values(), result)):
@@ -62,19 +59,23 @@ def _judge_result(plan: Plan, given: Given, result: Any, names: Mapping[str, Any
     return _judged(plan, given, plan.result, result, refusal, names)
 
 
-def judge_item(plan: Plan, given: Given, demand: Demand, item: Any, what: str) -> ShapeError | None:
+def judge_item(
+    plan: Plan, given: Given, demand: Demand, item: Any, what: str, names: Mapping[str, Any] | None = None
+) -> ShapeError | None:
     """What is wrong with something that a generator yields, takes or returns, or None."""
-    refusal: ShapeError | None = traced.call_untraced(_judge_item, plan, given, demand, item, what)
+    refusal: ShapeError | None = traced.call_untraced(_judge_item, plan, given, demand, item, what, names)
     return refusal
 
 
-def _judge_item(plan: Plan, given: Given, demand: Demand, item: Any, what: str) -> ShapeError | None:
+def _judge_item(
+    plan: Plan, given: Given, demand: Demand, item: Any, what: str, names: Mapping[str, Any] | None
+) -> ShapeError | None:
     given = passed(given)
     if isinstance(demand, Anything) or _without_sizes((item,)):
         return None
     if traced.has_symbols((*given.values(), item)):
         return traced.refuse_result(plan, given, demand, item, what)
-    return _judged(plan, given, demand, item, None, None, what)
+    return _judged(plan, given, demand, item, None, names, what)
 
 
 def _judged(
@@ -88,8 +89,8 @@ def _judged(
 ) -> ShapeError | None:
     bindings = bind_arguments(plan, given)
     if not isinstance(bindings, Bindings):
-        # The body changed its arguments in place, so that their names say nothing any more.
-        bindings = Bindings()
+        # The body changed its arguments in place, so that their names say nothing any more, nor does the refusal.
+        bindings, refusal = Bindings(), None
     outcome = match(demand, value, what, with_names(bindings, names), given)
     if isinstance(outcome, Bindings):
         outcome = settle(outcome, given)

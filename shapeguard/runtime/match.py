@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import types
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from typing import Any, Union, get_args, get_origin
 
 from beartype.door import is_bearable
 
 from shapeguard.runtime.demand import Array, Choice, Demand, Each, Items, Plain, Record, Values, shown
-from shapeguard.runtime.tensors import accepts_dtype, dtype_name, sizes_of
+from shapeguard.runtime.tensors import accepts_dtype, dtype_name, kind_of, readable_sizes
 from shapeguard.shapes.binding import Bindings, bind
-from shapeguard.shapes.mismatch import DtypeMismatch, KindMismatch, Mismatch
+from shapeguard.shapes.mismatch import DtypeMismatch, KindMismatch, Mismatch, RankMismatch
 
 
 def match(
@@ -21,9 +22,9 @@ def match(
         case Array():
             return _match_array(demand, value, place, bindings, arguments)
         case Plain(hint=hint):
-            return bindings if is_bearable(value, hint) else KindMismatch(place, type(value).__name__, shown(hint))
+            return bindings if is_bearable(value, hint) else wrong_kind(hint, value, place) or _kind(place, value, hint)
         case Choice(options=options):
-            return _match_choice(options, value, place, bindings, arguments)
+            return nearest(options, value, place, bindings, arguments)[1]
         case Each() | Items() | Values() | Record():
             wrong = _wrong_container(demand, value, place)
             if wrong is not None:
@@ -37,7 +38,7 @@ def match(
 
 
 def _wrong_container(demand: Each | Items | Values | Record, value: Any, place: str) -> KindMismatch | None:
-    actual = type(value).__name__
+    actual = kind_of(value)
     match demand:
         case Items(items=items):
             fits, expected = isinstance(value, tuple) and len(value) == len(items), f"tuple of {len(items)}"
@@ -53,27 +54,78 @@ def _match_array(
     demand: Array, value: Any, place: str, bindings: Bindings, arguments: Mapping[str, object]
 ) -> Bindings | Mismatch:
     wanted = demand.array_type
-    is_array = hasattr(value, "shape") and hasattr(value, "dtype") if wanted is Any else isinstance(value, wanted)
-    if not is_array:
-        return KindMismatch(place, type(value).__name__, "an array" if wanted is Any else wanted.__name__)
+    sizes = readable_sizes(value)
+    is_array = hasattr(value, "dtype") if wanted is Any else isinstance(value, wanted)
+    if sizes is None or not is_array:
+        return KindMismatch(place, kind_of(value), "an array" if wanted is Any else wanted.__name__)
     if not accepts_dtype(demand.dtype_rules, dtype_name(value.dtype)):
         return DtypeMismatch(place, dtype_name(value.dtype), demand.dtype_word)
-    return bind(demand.annotation, sizes_of(value), bindings, value=place, arguments=arguments)
+    return bind(demand.annotation, sizes, bindings, value=place, arguments=arguments)
 
 
-def _match_choice(
+def nearest(
     options: Iterable[Demand], value: Any, place: str, bindings: Bindings, arguments: Mapping[str, object]
-) -> Bindings | Mismatch:
-    """The first option that agrees; else the disagreement of the option that came nearest."""
-    mismatches: list[Mismatch] = []
+) -> tuple[Demand | None, Bindings | Mismatch]:
+    """The first option that agrees, else the one that comes nearest, with what came of it.
+
+    None stands for the option where `value` as a whole is of another kind than all of them.
+    """
+    tried: list[tuple[Demand, Mismatch]] = []
     for option in options:
-        result = match(option, value, place, bindings, arguments)
-        if isinstance(result, Bindings):
-            return result
-        mismatches.append(result)
-    # That the value as a whole is of another kind says least.
-    of_its_kind = [entry for entry in mismatches if not (isinstance(entry, KindMismatch) and entry.value == place)]
-    return (of_its_kind or mismatches)[0]
+        outcome = match(option, value, place, bindings, arguments)
+        if isinstance(outcome, Bindings):
+            return option, outcome
+        tried.append((option, outcome))
+    option, outcome = min(tried, key=lambda pair: _distance(pair[1], place))
+    if not _is_other_kind(outcome, place):
+        return option, outcome
+    kinds = [entry for _, entry in tried if isinstance(entry, KindMismatch)]
+    # Of "tuple" and "tuple of 2" the longer says more.
+    actual = max((entry.actual for entry in kinds), key=len)
+    *others, last = sorted(dict.fromkeys(entry.expected for entry in kinds), key="None".__eq__)
+    return None, KindMismatch(place, actual, f"{', '.join(others)} or {last}" if others else last)
+
+
+def _distance(mismatch: Mismatch, place: str) -> int:
+    """How far a value is from an option, by what keeps it from agreeing."""
+    if _is_other_kind(mismatch, place):
+        return 4
+    return {DtypeMismatch: 1, RankMismatch: 2, KindMismatch: 3}.get(type(mismatch), 0)
+
+
+def _is_other_kind(mismatch: Mismatch, place: str) -> bool:
+    return isinstance(mismatch, KindMismatch) and mismatch.value == place
+
+
+def wrong_kind(hint: Any, value: Any, place: str) -> KindMismatch | None:
+    """The first item of a sequence that is of another kind than a hint says, else the value itself; None if all fit.
+
+    beartype looks at one item, and not at the same each time.
+    """
+    origin, arguments = get_origin(hint), get_args(hint)
+    if origin in (Union, types.UnionType):
+        # Of the options it is the sequence that a sequence was meant for.
+        meant = [option for option in arguments if _is_sequence_of_one_kind(option, value)]
+        return wrong_kind(meant[0], value, place) if len(meant) == 1 else _unless_bearable(hint, value, place)
+    if not _is_sequence_of_one_kind(hint, value):
+        return _unless_bearable(hint, value, place)
+    found = (wrong_kind(arguments[0], entry, f"{place}[{position}]") for position, entry in enumerate(value))
+    return next((entry for entry in found if entry is not None), None)
+
+
+def _is_sequence_of_one_kind(hint: Any, value: Any) -> bool:
+    """Whether `value` is a list or tuple, and `hint` of the form `list[int]` or `tuple[int, ...]` for such a one."""
+    origin, arguments = get_origin(hint), get_args(hint)
+    alike = arguments[1:] == (Ellipsis,) if origin is tuple else len(arguments) == 1
+    return alike and isinstance(value, list | tuple) and isinstance(origin, type) and isinstance(value, origin)
+
+
+def _unless_bearable(hint: Any, value: Any, place: str) -> KindMismatch | None:
+    return None if is_bearable(value, hint) else _kind(place, value, hint)
+
+
+def _kind(place: str, value: Any, hint: Any) -> KindMismatch:
+    return KindMismatch(place, kind_of(value), shown(hint))
 
 
 def parts(demand: Each | Items | Values | Record, value: Any, place: str) -> Iterator[tuple[Demand, Any, str]]:
@@ -95,4 +147,4 @@ def parts(demand: Each | Items | Values | Record, value: Any, place: str) -> Ite
                     yield inner, value[name], f"{place}[{name!r}]"
         case Record(cls=cls, fields=fields, by_key=False) if isinstance(value, cls):
             for name, inner in fields:
-                yield inner, getattr(value, name), f"{place}.{name}"
+                yield inner, getattr(value, name, None), f"{place}.{name}"

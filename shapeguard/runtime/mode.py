@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
+from dataclasses import dataclass
 from types import CodeType, TracebackType
 from typing import Literal, get_args
 
@@ -21,20 +23,38 @@ def current() -> Mode:
     return "on" if on else "once" if once else "off"
 
 
+@dataclass(eq=False)
+class _Setting:
+    """The mode of the process, or of one `with` block that is open."""
+
+    mode: Mode
+
+
 class switch:  # noqa: N801 - used as a function and as a context manager
     """Set the mode for the whole process: at once, or for the length of a `with` block."""
 
     def __init__(self, mode: Mode) -> None:
-        self.before = current()
-        _set(mode)
+        self.setting = _Setting(validated(mode, "the mode"))
+        with _lock:
+            self.changed = _settings[-1]
+            self.before, self.changed.mode = self.changed.mode, mode
+            _put_in_force()
 
     def __enter__(self) -> None:
-        return None
+        with _lock:
+            self.changed.mode = self.before
+            _settings.append(self.setting)
+            _put_in_force()
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        _set(self.before)
+        with _lock:
+            _settings.remove(self.setting)
+            _put_in_force()
+
+
+_lock = threading.Lock()
 
 
 def validated(mode: str, source: str) -> Mode:
@@ -49,6 +69,8 @@ def validated(mode: str, source: str) -> Mode:
 def is_new_site(seen: set[tuple[CodeType, int]]) -> bool:
     """Whether the caller of the guarded function calls it from this place for the first time."""
     frame = sys._getframe(2)  # noqa: SLF001 - documented; the frame that called the guarded function
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith("torch.nn.modules."):
+        frame = frame.f_back
     site = (frame.f_code, frame.f_lasti)
     if site in seen:
         return False
@@ -56,10 +78,12 @@ def is_new_site(seen: set[tuple[CodeType, int]]) -> bool:
     return True
 
 
-def _set(mode: str) -> None:
+def _put_in_force() -> None:
     global on, once
-    checked = validated(mode, "the mode")
-    on, once = checked == "on", checked == "once"
+    mode = _settings[-1].mode
+    on, once = mode == "on", mode == "once"
 
 
-_set(validated(os.environ.get(VARIABLE, "on"), f"the environment variable {VARIABLE}"))
+# The last is in force. Blocks of several threads may overlap, and end in any order.
+_settings = [_Setting(validated(os.environ.get(VARIABLE, "on"), f"the environment variable {VARIABLE}"))]
+_put_in_force()

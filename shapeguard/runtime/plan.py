@@ -20,7 +20,7 @@ from collections.abc import (
     Mapping,
 )
 from dataclasses import dataclass, field
-from typing import Any, get_args, get_origin, get_type_hints
+from typing import Any, ParamSpecArgs, ParamSpecKwargs, Unpack, get_args, get_origin, get_type_hints
 
 from shapeguard.runtime.demand import (
     Anything,
@@ -105,10 +105,12 @@ class Plan:
     probes: dict[str, Any] = field(default_factory=dict)
     resolve: Callable[[], Plan] | None = None
     """Set while the plan is pending: reads the signature again, now that its names should exist."""
+    settled: Plan | None = None
+    """What a pending plan has become."""
 
     def __getstate__(self) -> dict[str, Any]:
         """Everything but what can be built again, and the locals that resolving needed."""
-        return {**self.__dict__, "probes": {}, "local_names": {}, "resolve": None}
+        return {**self.__dict__, "probes": {}, "local_names": {}, "resolve": None, "settled": None}
 
     @property
     def name(self) -> str:
@@ -121,6 +123,12 @@ class Plan:
         demands = [parameter.demand for parameter in self.parameters] + [self.result]
         nothing = all(isinstance(demand, Anything) for demand in demands)
         return nothing and not (self.pending or self.expects or self.stream)
+
+    def current(self) -> Plan:
+        """The plan with every annotation resolved that can be."""
+        if self.settled is None and (resolve := self.resolve) is not None:
+            self.settled = resolve()
+        return self.settled or self
 
     @functools.cached_property
     def is_stricter(self) -> bool:
@@ -145,10 +153,13 @@ def make_plan(
     parameters = []
     for entry in signature.parameters.values():
         hint = reading.resolve(entry.annotation, f"`{entry.name}`")
-        demand = reading.read(hint, f"`{entry.name}`")
+        demand = Anything() if _is_of_the_whole(hint) else reading.read(hint, f"`{entry.name}`")
         parameters.append(Parameter(entry.name, entry.kind, entry.default, hint, demand))
     kind = _kind(function)
     result_hint = reading.resolve(signature.return_annotation, "the result")
+    if kind is not _kind(inspect.unwrap(function)):
+        reading.complain("a decorator has made something else of its result, which is not checked")
+        result_hint = Any
     stream = None
     result: Demand = Anything()
     if kind in (Kind.GENERATOR, Kind.ASYNC_GENERATOR):
@@ -163,7 +174,7 @@ def make_plan(
         result=result,
         stream=stream,
         self_dims=self_dims,
-        expects="expect" in _names_called(function),
+        expects=_calls_expect(function),
         pending=reading.pending,
         local_names=(local_names or {}) if reading.pending else {},
     )
@@ -284,13 +295,17 @@ def _names_in_reach(function: Callable[..., Any], local_names: Mapping[str, Any]
     return names
 
 
+def _is_of_the_whole(hint: Any) -> bool:
+    """Whether a hint on `*args` or `**kwargs` is about all of them together, and says nothing of each."""
+    return isinstance(hint, ParamSpecArgs | ParamSpecKwargs) or get_origin(hint) is Unpack
+
+
 def _kind(function: Callable[..., Any]) -> Kind:
-    bare = inspect.unwrap(function)
-    if inspect.isasyncgenfunction(bare):
+    if inspect.isasyncgenfunction(function):
         return Kind.ASYNC_GENERATOR
-    if inspect.iscoroutinefunction(bare):
+    if inspect.iscoroutinefunction(function):
         return Kind.COROUTINE
-    return Kind.GENERATOR if inspect.isgeneratorfunction(bare) else Kind.PLAIN
+    return Kind.GENERATOR if inspect.isgeneratorfunction(function) else Kind.PLAIN
 
 
 _STREAMS = (Iterator, Iterable, Generator, AsyncIterator, AsyncIterable, AsyncGenerator)
@@ -301,6 +316,16 @@ def _read_stream(hint: Any, reading: _Reading) -> Stream:
     arguments = get_args(hint) if get_origin(hint) in _STREAMS else ()
     item, sent, returned = (*arguments, *(Any,) * 3)[:3]
     return Stream(reading.read(item, "yield"), reading.read(sent, "send"), reading.read(returned, "the result"))
+
+
+def _calls_expect(function: Callable[..., Any]) -> bool:
+    """Whether the body mentions `expect`, under its own name or another."""
+    names = _names_called(function)
+    found = (getattr(inspect.unwrap(function), "__globals__", {}).get(name) for name in names)
+    return "expect" in names or any(
+        (getattr(value, "__module__", ""), getattr(value, "__name__", "")) == ("shapeguard.runtime.expect", "expect")
+        for value in found
+    )
 
 
 def _names_called(function: Callable[..., Any]) -> set[str]:

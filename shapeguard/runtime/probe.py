@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import traceback
 import types
 from collections.abc import Callable
 from typing import Any, get_args, get_origin
@@ -89,8 +90,19 @@ def _ask(probe: Callable[..., Any], plan: Plan, given: Given, *result: Any) -> s
     try:
         probe(*positional, **named)
     except TypeCheckError as error:
-        return str(error)
+        text = str(error)
+        _forget_frames(error)
+        return text
     return None
+
+
+def _forget_frames(error: BaseException | None) -> None:
+    """Let go of the frames of a refusal, which hold the arguments, without waiting for the garbage collector."""
+    while error is not None:
+        if error.__traceback__ is not None:
+            traceback.clear_frames(error.__traceback__)
+        error.__traceback__ = None
+        error = error.__cause__ or error.__context__
 
 
 def _askable(plan: Plan, parameter: Parameter) -> Any:

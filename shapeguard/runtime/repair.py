@@ -6,14 +6,16 @@ import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from shapeguard.shapes.annotation import Annotation
+from shapeguard.shapes.annotation import Annotation, AnnotationAxis, Named
 from shapeguard.shapes.binding import Bindings, bind, settle
-from shapeguard.shapes.mismatch import Mismatch, show
+from shapeguard.shapes.dim import Dim, as_int
+from shapeguard.shapes.mismatch import AxisMismatch, Mismatch, show
 
 _MOST_AXES_TO_PERMUTE = 5
 _SEQUENCE_WORDS = frozenset({"seq", "sequence", "time", "t", "s", "l", "length", "seq_len", "steps", "tokens"})
-_BATCH_WORDS = frozenset({"b", "n", "batch", "batch_size", "bsz", "pairs"})
+_BATCH_WORDS = frozenset({"b", "n", "batch", "batch_size", "bsz", "pairs", "examples", "samples"})
 _LABEL_WORDS = ("label", "target")
+_NO_LABEL_WORDS = ("length", "mask")
 
 
 @dataclass(frozen=True)
@@ -24,6 +26,8 @@ class Leaf:
     sizes: tuple[int, ...]
     annotation: Annotation
     integer: bool = False
+    argument: bool = False
+    """Whether it was made by the caller."""
 
 
 @dataclass(frozen=True)
@@ -45,18 +49,18 @@ def diagnose(
     """Look for the suspect whose change or absence lets all the other leaves agree; None if that says nothing."""
     call = _Call(leaves, start, arguments)
     suspect = next((leaf for leaf in suspects if leaf.place == getattr(reported, "value", None)), None)
-    if suspect is None:
+    if suspect is None or call.agree(leaves):
         return None
     if not call.possible_alone(suspect):
         return Diagnosis(suspect, reported, call.sure_repair([suspect]))
     culprits = [leaf for leaf in suspects if call.agree(call.others(leaf))]
+    if len(culprits) != 1:
+        culprits = [leaf for leaf in culprits or [suspect] if call.repairs(leaf)]
     if len(culprits) == 1:
         (culprit,) = culprits
-        return Diagnosis(culprit, call.mismatch_of(culprit) or reported, call.sure_repair(culprits))
-    repairable = [leaf for leaf in culprits or [suspect] if call.repairs(leaf)]
-    if len(repairable) == 1:
-        (culprit,) = repairable
-        return Diagnosis(culprit, call.mismatch_of(culprit) or reported, call.sure_repair(repairable))
+        mismatch = call.mismatch_of(culprit) or (reported if culprit is suspect else None)
+        if mismatch is not None:
+            return Diagnosis(culprit, mismatch, call.sure_repair(culprits))
     return Diagnosis(suspect, reported, None)
 
 
@@ -82,7 +86,30 @@ class _Call:
     def mismatch_of(self, leaf: Leaf) -> Mismatch | None:
         """What a leaf does wrong, seen from all the others."""
         outcome = self._bind([*self.others(leaf), leaf])
+        if isinstance(outcome, AxisMismatch) and outcome.value != leaf.place:
+            return self._asked_for(leaf, outcome)
         return outcome if isinstance(outcome, Mismatch) else None
+
+    def _asked_for(self, leaf: Leaf, met: AxisMismatch) -> AxisMismatch | None:
+        """For a leaf that binds `n`, the size that `n-1` and `2*n` of the others ask it to be; None if there is none.
+
+        `met` is the expression that failed with the leaf as it is.
+        """
+        for position, (axis, size) in enumerate(zip(leaf.annotation.prefix, leaf.sizes, strict=False)):
+            following = self._bind([*self.others(leaf), _with_size(leaf, position, size + 1)])
+            if isinstance(following, AxisMismatch) and (following.value, following.axis) != (met.value, met.axis):
+                continue
+            # Most expressions are linear, so that two sizes tell where what is missing becomes nothing.
+            missing = Dim(met.actual) - met.expected
+            nearer = Dim(following.actual) - following.expected if isinstance(following, AxisMismatch) else Dim(0)
+            steps = as_int(missing // (missing - nearer)) if missing != nearer else None
+            if steps is None or size + steps < 0:
+                continue
+            if self.agree([*self.others(leaf), _with_size(leaf, position, size + steps)]):
+                place = f"`{met.value}` axis {met.axis}"
+                word = axis.name if isinstance(axis, Named) else axis.word
+                return AxisMismatch(leaf.place, position, size, word, size + steps, place)
+        return None
 
     def repairs(self, leaf: Leaf) -> list[str]:
         """The changes of the simplest kind that make a leaf fit with the others."""
@@ -118,6 +145,15 @@ class Change:
     effort: tuple[int, ...] = ()
 
 
+def _with_size(leaf: Leaf, axis: int, size: int) -> Leaf:
+    return replace(leaf, sizes=(*leaf.sizes[:axis], size, *leaf.sizes[axis + 1 :]))
+
+
+def _word(axis: AnnotationAxis) -> str:
+    """What an axis is called, for comparing with words that people use."""
+    return axis.word.lstrip("#").lower()
+
+
 def _without_an_axis(leaf: Leaf) -> Iterator[Change]:
     if leaf.annotation.variadic is not None or len(leaf.sizes) != len(leaf.annotation.axes) + 1:
         return
@@ -130,8 +166,8 @@ def _without_an_axis(leaf: Leaf) -> Iterator[Change]:
 
 
 def _squeezed_away(leaf: Leaf) -> Iterator[Change]:
-    if leaf.sizes == () and len(leaf.annotation.axes) == 1:
-        hint = "a batch of 1 was squeezed away; where it was made, use `.squeeze(-1)` instead of `.squeeze()`"
+    if leaf.argument and leaf.sizes == () and [_word(axis) in _BATCH_WORDS for axis in leaf.annotation.axes] == [True]:
+        hint = "if a batch of 1 was squeezed away where this was made, use `.squeeze(-1)` instead of `.squeeze()`"
         yield Change((1,), hint)
 
 
@@ -160,7 +196,7 @@ def _order_hint(leaf: Leaf, order: tuple[int, ...], sizes: tuple[int, ...]) -> s
     swap = len(moved) == 2  # noqa: PLR2004 - two axes change places
     change = f"transpose({moved[0]}, {moved[1]})" if swap else f"permute({', '.join(map(str, order))})"
     hint = f"`{leaf.place}.{change}` is {show(sizes)}"
-    words = [axis.word.lower() for axis in leaf.annotation.axes[:2]]
+    words = [_word(axis) for axis in leaf.annotation.axes[:2]]
     if moved == [0, 1] and len(words) == 2:  # noqa: PLR2004 - the first two axes
         if words[0] in _SEQUENCE_WORDS and words[1] in _BATCH_WORDS:
             return f"`{leaf.place}` looks batch-first where sequence-first is declared; {hint}"
@@ -180,7 +216,9 @@ def _with_an_axis(leaf: Leaf) -> Iterator[Change]:
 
 
 def _unshifted(leaf: Leaf) -> Iterator[Change]:
-    if not leaf.integer or not leaf.sizes or not any(word in leaf.place.lower() for word in _LABEL_WORDS):
+    place, last = leaf.place.lower(), leaf.annotation.axes[-1:]
+    named = any(word in place for word in _LABEL_WORDS) and not any(word in place for word in _NO_LABEL_WORDS)
+    if not (leaf.integer and leaf.sizes and named and any(_word(axis) in _SEQUENCE_WORDS for axis in last)):
         return
     hint = "look shifted by one; pass them" if leaf.place.endswith("s") else "looks shifted by one; pass it"
     yield Change((*leaf.sizes[:-1], leaf.sizes[-1] + 1), f"{leaf.place} {hint} unshifted")

@@ -45,9 +45,32 @@ def plain_classes(cls: type) -> frozenset[type]:
     )
 
 
-def sizes_of(value: Any) -> tuple[int, ...]:
-    """The sizes of an array as integers; in torch.jit.trace they are tensors."""
-    return tuple(map(int, value.shape))
+def shape_of(value: object) -> tuple[Any, ...] | None:
+    """What a value says are its sizes, which may be symbols; None where it has none, or none that can be read.
+
+    The class Tensor, a Mock, a nested tensor and an uninitialised parameter have a `shape` that raises or is no tuple.
+    """
+    try:
+        return tuple(value.shape)  # type: ignore[attr-defined]
+    except Exception:  # noqa: BLE001 - whatever a property of the user's raises
+        return None
+
+
+def readable_sizes(value: object) -> tuple[int, ...] | None:
+    """The sizes of an array as integers (in torch.jit.trace they are tensors); None where they can't be read."""
+    shape = shape_of(value)
+    try:
+        return None if shape is None else tuple(map(int, shape))
+    except Exception:  # noqa: BLE001 - as above
+        return None
+
+
+def kind_of(value: object) -> str:
+    """What a value is, as a message says it."""
+    if isinstance(value, type):
+        return f"the class {value.__name__}"
+    unreadable = hasattr(type(value), "shape") and readable_sizes(value) is None
+    return f"{type(value).__name__} whose sizes can't be read" if unreadable else type(value).__name__
 
 
 def dtype_name(dtype: Any) -> str:
@@ -90,7 +113,8 @@ _SHORT = {"float": "f", "bfloat": "bf", "int": "i", "uint": "u", "complex": "c"}
 
 def short_form(value: object) -> str:
     """A value in a few characters: `f32[2, 6, 11]`, `int 3`, `None`."""
-    shape, dtype = getattr(value, "shape", None), getattr(value, "dtype", None)
+    shape = shape_of(value)
+    dtype = getattr(value, "dtype", None) if shape is not None else None
     if shape is not None and dtype is not None:
         name = dtype_name(dtype)
         letters = name.rstrip("0123456789_")
@@ -103,7 +127,7 @@ def short_form(value: object) -> str:
         return f"{type(value).__name__} {text if len(text) <= _LONGEST else text[: _LONGEST - 1] + '…'}"
     if isinstance(value, list | tuple | set | frozenset | dict):
         return f"{type(value).__name__} of {len(value)}"
-    return type(value).__name__
+    return kind_of(value)
 
 
 _LONGEST = 40

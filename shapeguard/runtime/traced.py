@@ -6,25 +6,21 @@ that hold for the shapes it was compiled for. What only jaxtyping or beartype co
 
 from __future__ import annotations
 
-import ast
 import inspect
 import re
 import sys
 import warnings
-from collections.abc import Callable, Generator, Iterable, Mapping
+from collections.abc import Callable, Generator, Iterable
 from typing import TYPE_CHECKING, Any
 
-from shapeguard.runtime.call import OMITTED, Given
-from shapeguard.runtime.demand import Array, Choice, Demand, Each, Items, Plain, Record, Values
+from shapeguard.runtime.call import DIMS, OMITTED, Given
 from shapeguard.runtime.error import ShapeError
-from shapeguard.runtime.tensors import allowed_dtypes, is_tensor_class, loaded_torch
-from shapeguard.shapes.annotation import Annotation, AnyAxes, AnySize, Fixed, Named, NamedAxes, Symbolic, parse
+from shapeguard.runtime.tensors import loaded_torch, shape_of
+from shapeguard.runtime.traced_constants import Constant, constant_demand, constant_demands
 
 if TYPE_CHECKING:
+    from shapeguard.runtime.demand import Demand
     from shapeguard.runtime.plan import Plan
-
-# Demands as nothing but tuples, strings and numbers, which the tracer takes as constants.
-Constant = tuple[Any, ...]
 
 scopes: list[dict[str, Any]] = []
 """The names of the guarded calls that are being traced, for `expect` in their bodies."""
@@ -69,34 +65,38 @@ def call_untraced(function: Callable[..., Any], *arguments: Any) -> Any:
 _disabled_functions: dict[Callable[..., Any], Callable[..., Any]] = {}
 
 
-def constant_demands(plan: Plan) -> Constant:
-    """The plan's demands as constants, to stand in the source of the generated function."""
-    return (
-        tuple((entry.name, entry.kind.value, _constant(entry.demand)) for entry in plan.parameters),
-        _constant(plan.result if plan.stream is None else plan.stream.item),
-    )
+def demands_by_now(plan: Plan) -> Constant:
+    """The demands of a plan that was pending when its function was written."""
+    from shapeguard.runtime import while_tracing  # noqa: PLC0415 - loads the compiler
 
-
-def prepare_expect() -> None:
-    """Let the tracer read shape strings in a body once instead of following the parser."""
-    torch = loaded_torch()
-    if torch is not None:
-        torch.compiler.assume_constant_result(constant_annotation)
+    demands: Constant = while_tracing.demands_by_now(plan)
+    return demands
 
 
 def constant_annotation(text: str) -> Constant:
     """A shape string as constants."""
-    return _constant_axes(parse(text))
+    from shapeguard.runtime import while_tracing  # noqa: PLC0415 - loads the compiler
+
+    axes: Constant = while_tracing.constant_annotation(text)
+    return axes
 
 
-def check_arguments(demands: Constant, values: tuple[Any, ...]) -> dict[str, Any]:
-    """Check the arguments of a traced call; the names that they bind."""
+def check_arguments(demands: Constant, passed: tuple[Any, ...], filled: tuple[Any, ...]) -> dict[str, Any]:
+    """Check the arguments of a traced call; the names that they bind.
+
+    `passed` are the arguments, with OMITTED for those left out, which are not checked; `filled` has their defaults.
+    """
+    parameters, _, kept = demands
     names: dict[str, Any] = {}
+    if kept:
+        known = getattr(passed[0], DIMS, {})
+        for name in kept:
+            if name in known:
+                names[name] = known[name]
     given: dict[str, Any] = {}
     waiting: list[tuple[str, int, Any, Constant]] = []
-    parameters, _ = demands
-    for (name, kind, demand), value in zip(parameters, values):  # noqa: B905 - strict= is not traced
-        given[name] = value
+    for (name, kind, demand), value, argument in zip(parameters, passed, filled):  # noqa: B905 - strict= is not traced
+        given[name] = argument
         if kind == _VAR_POSITIONAL:
             for position, item in enumerate(value):
                 _check(demand, item, f"{name}[{position}]", names, waiting)
@@ -112,7 +112,7 @@ def check_arguments(demands: Constant, values: tuple[Any, ...]) -> dict[str, Any
 
 def check_result(demands: Constant, names: dict[str, Any], result: Any, place: str = "result") -> None:
     """Check the result of a traced call with the names that its arguments bound."""
-    _, demand = demands
+    _, demand, _ = demands
     waiting: list[tuple[str, int, Any, Constant]] = []
     _check(demand, result, place, names, waiting)
     _settle(waiting, names, names["{}"])
@@ -147,15 +147,14 @@ def has_symbols(values: Iterable[Any]) -> bool:
         for value in values
         for tensor in (value if isinstance(value, list | tuple) else (value,))
         if isinstance(tensor, torch.Tensor)
-        for size in tensor.shape
+        for size in shape_of(tensor) or ()
     )
 
 
 def refuse_arguments(plan: Plan, given: Given) -> ShapeError | None:
     """Why arguments with symbolic sizes don't fit, or None."""
-    values = tuple(given.get(entry.name, OMITTED) for entry in plan.parameters)
     try:
-        check_arguments(_demands_of(plan), values)
+        _names_of(plan, given)
     except ShapeError as error:
         return error
     return None
@@ -163,101 +162,23 @@ def refuse_arguments(plan: Plan, given: Given) -> ShapeError | None:
 
 def refuse_result(plan: Plan, given: Given, demand: Demand, result: Any, place: str) -> ShapeError | None:
     """Why something with symbolic sizes that comes out of a call doesn't fit, or None."""
-    arguments, _ = _demands_of(plan)
-    demands = arguments, _constant(demand)
-    values = tuple(given.get(entry.name, OMITTED) for entry in plan.parameters)
     try:
-        check_result(demands, check_arguments(demands, values), result, place)
+        check_result(((), constant_demand(demand), ()), _names_of(plan, given), result, place)
     except ShapeError as error:
         return error
     return None
 
 
-_VAR_POSITIONAL = inspect.Parameter.VAR_POSITIONAL.value
-_VAR_KEYWORD = inspect.Parameter.VAR_KEYWORD.value
-
-
-def _demands_of(plan: Plan) -> Constant:
+def _names_of(plan: Plan, given: Given) -> dict[str, Any]:
     if "traced" not in plan.probes:
         plan.probes["traced"] = constant_demands(plan)
-    demands: Constant = plan.probes["traced"]
-    return demands
+    passed = tuple(given.get(entry.name, OMITTED) for entry in plan.parameters)
+    filled = tuple(given.get(entry.name, entry.default) for entry in plan.parameters)
+    return check_arguments(plan.probes["traced"], passed, filled)
 
 
-# From demands to constants
-
-
-def _constant(demand: Demand) -> Constant:
-    match demand:
-        case Array() if is_tensor_class(demand.array_type):
-            dtypes = allowed_dtypes(demand)
-            listed = None if dtypes is None else tuple(sorted(map(str, dtypes)))
-            return ("array", listed, _constant_axes(demand.annotation))
-        case Choice(options=options):
-            arrays = [_constant(option) for option in options if not isinstance(option, Plain)]
-            if len(arrays) == 1 and arrays[0][0] == "array":
-                return ("maybe", arrays[0])
-        case Each(item=item):
-            return ("each", _constant(item))
-        case Items(items=items):
-            return ("items", tuple(map(_constant, items)))
-        case Values(value=value):
-            return ("values", _constant(value))
-        case Record(fields=fields, by_key=by_key):
-            return ("record", by_key, tuple((name, _constant(field)) for name, field in fields))
-    return ("any",)
-
-
-def _constant_axes(annotation: Annotation) -> Constant:
-    axes: list[Constant] = []
-    for axis in annotation.axes:
-        match axis:
-            case AnySize():
-                axes.append(("size",))
-            case AnyAxes():
-                axes.append(("axes",))
-            case Fixed():
-                axes.append(("fixed", axis.broadcast, axis.size))
-            case Named(per_leaf=False):
-                axes.append(("name", axis.broadcast, axis.name))
-            case NamedAxes(per_leaf=False, broadcast=False):
-                axes.append(("run", axis.name))
-            case NamedAxes():
-                axes.append(("axes",))
-            case Symbolic():
-                axes.append(("expression", axis.broadcast, _constant_expression(axis), axis.word))
-            case _:
-                axes.append(("size",))
-    return (annotation.text, -1 if annotation.variadic is None else annotation.variadic, tuple(axes))
-
-
-def _constant_expression(axis: Symbolic) -> Constant:
-    source = axis.expression
-    stand_ins = {}
-    for number, placeholder in enumerate(axis.placeholders):
-        stand_ins[f"value_{number}_"] = placeholder
-        source = source.replace("{" + placeholder + "}", f"value_{number}_")
-    try:
-        return _constant_node(ast.parse(source, mode="eval").body, stand_ins)
-    except (SyntaxError, ValueError):
-        return ("unknown",)
-
-
-def _constant_node(node: ast.expr, stand_ins: Mapping[str, str]) -> Constant:
-    match node:
-        case ast.Constant(value=int()):
-            return ("number", node.value)
-        case ast.Name(id=name) if name in stand_ins:
-            if not all(part.isidentifier() for part in stand_ins[name].split(".")):
-                raise ValueError(name)
-            return ("value", tuple(stand_ins[name].split(".")))
-        case ast.Name(id=name):
-            return ("read", name)
-        case ast.BinOp(left=left, op=op, right=right):
-            return (type(op).__name__, _constant_node(left, stand_ins), _constant_node(right, stand_ins))
-        case ast.Call(func=ast.Name(id="min" | "max" as name), args=[left, right], keywords=[]):
-            return (name, _constant_node(left, stand_ins), _constant_node(right, stand_ins))
-    raise ValueError(ast.dump(node))
+_VAR_POSITIONAL = inspect.Parameter.VAR_POSITIONAL.value
+_VAR_KEYWORD = inspect.Parameter.VAR_KEYWORD.value
 
 
 # The checks that are traced; plain code, because each line of it is followed by the tracer
@@ -272,7 +193,7 @@ def _check(  # noqa: C901, PLR0912
 ) -> None:
     kind = demand[0]
     if kind == "array":
-        if not hasattr(value, "shape") or not hasattr(value, "dtype"):
+        if not _is_tensor(value):
             message = f"`{place}` is no tensor"
             raise ShapeError(message)
         if demand[1] is not None and str(value.dtype) not in demand[1]:
@@ -280,7 +201,10 @@ def _check(  # noqa: C901, PLR0912
             raise ShapeError(message)
         _check_axes(demand[2], value.shape, place, names, waiting)
     elif kind == "maybe":
-        if hasattr(value, "shape"):
+        if _is_tensor(value):
+            _check(demand[1], value, place, names, waiting)
+    elif kind == "optional":
+        if value is not None:
             _check(demand[1], value, place, names, waiting)
     elif kind == "each":
         if isinstance(value, list | tuple):
@@ -297,7 +221,7 @@ def _check(  # noqa: C901, PLR0912
     elif kind == "record":
         for name, inner in demand[2]:
             if not demand[1]:
-                _check(inner, getattr(value, name), f"{place}.{name}", names, waiting)
+                _check(inner, getattr(value, name, None), f"{place}.{name}", names, waiting)
             elif name in value:
                 _check(inner, value[name], f"{place}[{name}]", names, waiting)
 
@@ -319,22 +243,35 @@ def _check_axes(
         axis = axes[index]
         if index == variadic:
             if axis[0] == "run":
-                _check_run(place, tuple(sizes[index : index + shift + 1]), axis[1], names)
+                _check_run(axis, tuple(sizes[index : index + shift + 1]), place, index, names)
         else:
             position = index if variadic < 0 or index < variadic else index + shift
             _check_axis(axis, sizes[position], place, position, names, waiting)
 
 
-def _check_run(place: str, run: tuple[Any, ...], name: str, names: dict[str, Any]) -> None:
-    known = names.get("*" + name)
-    if known is None:
-        names["*" + name] = run
+def _check_run(axis: Constant, run: tuple[Any, ...], place: str, start: int, names: dict[str, Any]) -> None:
+    """Compare the sizes from axis `start` on; who may broadcast must reach the sizes of who may not."""
+    _, broadcast, name = axis
+    if "*" + name not in names:
+        names["*" + name], names["*#" + name] = run, broadcast
         return
-    if len(known) != len(run):
+    known, grows = names["*" + name], names["*#" + name]
+    if (len(run) < len(known) and not broadcast) or (len(run) > len(known) and not grows):
         message = f"`{place}` has {len(run)} axes for *{name}, expected {len(known)}"
         raise ShapeError(message)
-    for position in range(len(run)):
-        _require_equal(place, position, run[position], "*" + name, known[position])
+    longest = max(len(run), len(known))
+    common = []
+    for position in range(longest):
+        here, there = position - longest + len(run), position - longest + len(known)
+        if here < 0 or there < 0:
+            common.append(known[there] if here < 0 else run[here])
+        elif grows and _surely(known[there] == 1):
+            common.append(run[here])
+        else:
+            if not (broadcast and _may_be_one(run[here])) and not (grows and _may_be_one(known[there])):
+                _require_equal(place, start + here, run[here], "*" + name, known[there])
+            common.append(known[there])
+    names["*" + name], names["*#" + name] = tuple(common), grows and broadcast
 
 
 def _check_axis(
@@ -346,7 +283,7 @@ def _check_axis(
     waiting: list[tuple[str, int, Any, Constant]],
 ) -> None:
     kind = axis[0]
-    if kind == "size" or (axis[1] and _is_one(size)):
+    if kind == "size" or (axis[1] and _may_be_one(size)):
         return
     if kind == "fixed":
         _require_equal(place, position, size, "size", axis[2])
@@ -365,26 +302,27 @@ def _settle(waiting: list[tuple[str, int, Any, Constant]], names: dict[str, Any]
 
 
 def _require_equal(place: str, position: int, size: Any, wanted: str, expected: Any) -> None:
-    if expected is None:
+    if expected is None or _surely(size == expected):
         return
-    surely, torch_check = _comparison()
-    if surely(size == expected):
-        return
-    if surely(size != expected):
-        message = f"`{place}` axis {position} is {size}, expected {wanted} = {expected}"
+    if _surely(size != expected):
+        # The tracer can't print an integer that the program was given, but one that it has computed.
+        message = f"`{place}` axis {position} is {size}, expected {wanted} = {expected + 0}"
         raise ShapeError(message)
     # A size that only data decides: the compiled program checks it when it runs.
-    torch_check(size == expected)
+    loaded_torch()._check(size == expected)  # noqa: SLF001 - documented by that name
 
 
-def _is_one(size: Any) -> bool:
-    surely, _ = _comparison()
-    return bool(surely(size == 1))
+def _may_be_one(size: Any) -> bool:
+    return not _surely(size != 1)
 
 
-def _comparison() -> tuple[Callable[[Any], bool], Callable[[Any], None]]:
-    torch = loaded_torch()
-    return torch.fx.experimental.symbolic_shapes.guard_or_false, torch._check  # noqa: SLF001 - documented names
+def _surely(comparison: Any) -> bool:
+    """Whether a comparison holds; False too where only data decides."""
+    return bool(loaded_torch().fx.experimental.symbolic_shapes.guard_or_false(comparison))
+
+
+def _is_tensor(value: Any) -> bool:
+    return isinstance(value, loaded_torch().Tensor)
 
 
 def _evaluate(expression: Constant, names: dict[str, Any], given: dict[str, Any]) -> Any:  # noqa: C901, PLR0911
@@ -397,12 +335,12 @@ def _evaluate(expression: Constant, names: dict[str, Any], given: dict[str, Any]
     if kind == "value":
         value = given.get(expression[1][0])
         for attribute in expression[1][1:]:
-            value = getattr(value, attribute)
+            value = getattr(value, attribute, None)
         return value if isinstance(value, int) else None
     if kind == "unknown":
         return None
     left, right = _evaluate(expression[1], names, given), _evaluate(expression[2], names, given)
-    if left is None or right is None:
+    if left is None or right is None or _has_no_value(kind, right):
         return None
     if kind == "Add":
         return left + right
@@ -419,3 +357,7 @@ def _evaluate(expression: Constant, names: dict[str, Any], given: dict[str, Any]
     if kind == "min":
         return min(left, right)
     return max(left, right) if kind == "max" else None
+
+
+def _has_no_value(operator: str, right: Any) -> bool:
+    return (operator in ("FloorDiv", "Mod") and _surely(right == 0)) or (operator == "Pow" and _surely(right < 0))

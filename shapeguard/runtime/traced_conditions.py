@@ -6,11 +6,13 @@ a global, a helper, a built-in function.
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from shapeguard.runtime.conditions import Conditions, Uncertain
 from shapeguard.runtime.demand import Array, Choice, Demand, Plain
 from shapeguard.runtime.tensors import allowed_dtypes, loaded_torch
+from shapeguard.shapes.annotation import Symbolic
 
 
 class TracedConditions(Conditions):
@@ -38,7 +40,7 @@ class TracedConditions(Conditions):
 
     def _choice(self, value: str, options: tuple[Demand, ...]) -> str:
         arrays = [option for option in options if isinstance(option, Array)]
-        if len(arrays) != 1 or set(options) != {Plain(type(None)), *arrays}:
+        if len(arrays) != 1 or [option for option in options if option not in arrays] != [Plain(type(None))]:
             raise Uncertain
         return f"({value} is None or {' and '.join(self.demand(value, arrays[0], certain=False))})"
 
@@ -81,4 +83,10 @@ class TracedConditions(Conditions):
         return f"({self.surely}({same}) or not {self.surely}({other}) and {self.check}({same}) is None)"
 
     def _is_one(self, size: str) -> str:
-        return f"{self.surely}({size} == 1)"
+        return f"not {self.surely}({size} != 1)"
+
+    def _expression(self, axis: Symbolic) -> str:
+        # What may divide by zero is left to the code in traced.py: of a symbol that can't simply be asked.
+        if re.search(r"(//|%)(?!\d)", axis.expression):
+            raise Uncertain
+        return super()._expression(axis)

@@ -74,7 +74,8 @@ def settle(bindings: Bindings, arguments: Mapping[str, object] | None = None) ->
         if isinstance(expected, _Unbound):
             still.append(entry)
         elif expected is not None and compare(entry.size, expected) is False:
-            return AxisMismatch(entry.value, entry.position, entry.size, entry.axis.word, expected, None)
+            wanted = _without_marks(entry.axis)
+            return AxisMismatch(entry.value, entry.position, entry.size, wanted, expected, None)
     return Bindings(bindings.sizes, bindings.runs, bindings.places, tuple(still))
 
 
@@ -185,7 +186,13 @@ def _same(first: Sequence[Size], second: Sequence[Size]) -> bool:
 
 
 def _without_marks(axis: OneAxis) -> str:
-    return axis.name if isinstance(axis, Named) else axis.word
+    match axis:
+        case Named(name=name):
+            return name
+        case Symbolic(expression=expression):
+            return expression
+    name, _, number = axis.word.lstrip("#").partition("=")
+    return name if number else axis.word.lstrip("#")
 
 
 def _evaluate(axis: Symbolic, sizes: Mapping[str, Size], arguments: Mapping[str, object]) -> Size | _Unbound | None:

@@ -1,11 +1,18 @@
 """`expect` and `reveal_shape` in a body."""
 
+import asyncio
+import sys
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
 import pytest
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+import shapeguard
 from shapeguard import ShapeError, expect, guard, reveal_shape, switch
+from shapeguard import expect as check
 
 
 def test_names_are_those_of_the_call_around():
@@ -74,8 +81,48 @@ def test_outside_a_guarded_call_each_stands_alone():
 
 
 def test_value_without_a_shape_is_refused():
-    with pytest.raises(ShapeError, match='`x` is list, expected an array "n"'):
-        expect([1, 2], "n")
+    values = [1, 2]
+    with pytest.raises(ShapeError) as caught:
+        expect(values, "n")
+    sentence, place = str(caught.value).splitlines()
+    assert sentence == '`values` is list, expected an array "n"'
+    assert place.startswith("    at ")
+    assert place.endswith(f"test_expect.py:{sys._getframe().f_lineno - 4}")
+
+
+def test_value_is_called_what_the_call_calls_it():
+    a, b = torch.ones(2), torch.ones(3, 1)
+    rows = {"(": b}
+    with pytest.raises(ShapeError, match=r"^`b.repeat\(1, 2\)` has 2 axes"):
+        _ = expect(a, "n"), expect(b.repeat(1, 2), "n")
+    with pytest.raises(ShapeError, match=r"^`rows\['\('\]` has 2 axes"):
+        expect(rows["("], "n")
+    with pytest.raises(ShapeError, match=r"^`b` has 2 axes"):
+        shapeguard.expect(shape="n", x=b)
+    with pytest.raises(ShapeError, match=r"^`b` has 2 axes"):
+        check(b, "n")
+    with pytest.raises(ShapeError, match=r"^`b.repeat\(1, 2\)` has 2 axes"):
+        expect(
+            b.repeat(
+                1,  # a comment (
+                2,
+            ),
+            "n",
+        )
+
+
+def test_value_that_has_no_short_name_is_the_value():
+    x, a_name_that_is_rather_long_for_a_tensor = torch.ones(2), torch.ones(3, 1)
+    with pytest.raises(ShapeError) as caught:
+        expect(a_name_that_is_rather_long_for_a_tensor.repeat(1, 1), "n")
+    lines = str(caught.value).splitlines()
+    assert lines[0] == 'the value has 2 axes (3, 1), expected 1: "n"'
+    assert lines[2:] == ['    the value: [3, 1]   "n"', "    hint: `.squeeze(-1)` is (3,)"]
+    for call in (lambda: expect(*(x, "n m")), lambda: list(map(expect, [x], ["n m"]))):
+        with pytest.raises(ShapeError, match=r"^the value has 1 axis"):
+            call()
+    with pytest.raises(ShapeError, match=r"^the value has 1 axis"):
+        exec("expect(x, 'n m')", {"expect": expect, "x": x})  # noqa: S102
 
 
 def test_off_checks_nothing():
@@ -100,3 +147,47 @@ def test_reveal_shape_prints_where_what_and_returns(capsys):
     printed = capsys.readouterr().err
     assert "test_expect.py:" in printed
     assert printed.endswith(": x: f32[2, 3]\n")
+
+
+def test_generators_have_names_of_their_own():
+    @guard
+    def rows(x: Float[Tensor, "n d"]) -> Iterator[Float[Tensor, "d"]]:
+        for row in x:
+            yield expect(row, "d")
+
+    @guard
+    def consume(y: Float[Tensor, "d"], items: object) -> float:
+        return sum(float(item.sum()) for item in items)
+
+    assert consume(torch.ones(7), rows(torch.ones(3, 4))) == 12
+
+    @guard
+    def short(x: Float[Tensor, "n d"]) -> Iterator[Any]:
+        for row in x:
+            yield expect(row[:2], "d")
+
+    with pytest.raises(ShapeError, match="axis 0 is 2, expected d = 4"):
+        next(short(torch.ones(3, 4)))
+
+
+def test_async_generators_have_names_of_their_own():
+    @guard
+    async def rows(x: Float[Tensor, "n d"]) -> AsyncIterator[Any]:
+        for row in x:
+            yield expect(row[:2], "d")
+
+    async def read():
+        return [row async for row in rows(torch.ones(3, 4))]
+
+    with pytest.raises(ShapeError, match="axis 0 is 2, expected d = 4"):
+        asyncio.run(read())
+
+
+def test_another_name_for_expect_binds_names_too():
+    @guard
+    def body(x: Float[Tensor, "n"]) -> Float[Tensor, "k"]:
+        check(torch.ones(5), "k")
+        return torch.ones(6)
+
+    with pytest.raises(ShapeError, match="`result` axis 0 is 6, expected k = 5"):
+        body(torch.ones(2))

@@ -1,14 +1,18 @@
 """What can be put under guard, and that it stays what it was."""
 
 import asyncio
+import contextlib
 import dataclasses
 import functools
+import gc
 import inspect
+import linecache
 import pickle
+import weakref
 from abc import ABC, abstractmethod
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Generator, Iterator
-from typing import NamedTuple, TypedDict
+from collections.abc import AsyncIterator, Callable, Generator, Iterator
+from typing import NamedTuple, ParamSpec, TypedDict, TypeVar, Unpack
 
 import jaxtyping
 import pytest
@@ -16,7 +20,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from shapeguard import GuardWarning, ShapeError, guard
+from shapeguard import GuardWarning, ShapeError, guard, switch
 
 
 @guard
@@ -337,7 +341,7 @@ def test_expression_may_stand_before_its_names():
 
     labels = torch.ones(2, 5, dtype=torch.long)
     shifted(torch.ones(2, 4, 7), labels)
-    with pytest.raises(ShapeError, match="`logits` axis 1 is 5, expected s-1 = 4"):
+    with pytest.raises(ShapeError, match="`labels` axis 1 is 5, expected s = 6"):
         shifted(torch.ones(2, 5, 7), labels)
 
 
@@ -385,8 +389,6 @@ def test_unresolvable_annotation_warns_once_and_by_name():
 
 
 def test_array_inside_a_callable_is_said_not_to_be_checked():
-    from collections.abc import Callable
-
     with pytest.warns(GuardWarning, match="`loss`: the arrays inside `Callable"):
 
         @guard
@@ -415,3 +417,201 @@ def test_function_without_annotations_warns():
 def test_what_cannot_be_guarded_says_so(target, message):
     with pytest.raises(TypeError, match=message):
         guard(target)
+
+
+# What a careful reader once broke
+
+
+def test_first_call_is_checked_in_full_where_names_come_later():
+    scope = {"guard": guard, "Float": Float, "Tensor": Tensor}
+    exec("@guard\ndef f(x: 'Later') -> 'Later': return x[:1]\n", scope)  # noqa: S102
+    scope["Later"] = Float[Tensor, "n"]
+    with pytest.raises(ShapeError, match="`result` axis 0 is 1, expected n = 4"):
+        scope["f"](torch.ones(4))
+
+
+def test_parameter_specifications_pass():
+    parameters, result = ParamSpec("parameters"), TypeVar("result")
+
+    class Options(TypedDict):
+        k: int
+
+    @guard
+    def call(
+        function: Callable[parameters, result],
+        x: Float[Tensor, "n"],
+        *rest: parameters.args,
+        **named: parameters.kwargs,
+    ) -> result:
+        return function(*rest, **named)
+
+    @guard
+    def options(x: Float[Tensor, "n"], **named: Unpack[Options]) -> int:
+        return named["k"]
+
+    assert call(lambda a: a, torch.ones(2), 5) == 5
+    assert options(torch.ones(2), k=3) == 3
+    with pytest.raises(ShapeError):
+        call(lambda a: a, torch.ones(2, 2), 5)
+
+
+def test_type_variable_bound_to_an_array_is_checked():
+    bound = TypeVar("bound", bound=Float[Tensor, "a b"])
+
+    @guard
+    def f(x: bound, y: Float[Tensor, "a"]) -> None: ...
+
+    f(torch.ones(2, 3), torch.ones(2))
+    with pytest.raises(TypeError):
+        f(torch.ones(2, 3), torch.ones(4))
+
+
+def test_generator_function_stays_one():
+    @guard
+    def rows(x: Float[Tensor, "n d"]) -> Iterator[Float[Tensor, "d"]]:
+        yield from x
+
+    assert inspect.isgeneratorfunction(rows)
+    assert len(list(rows(torch.ones(3, 2)))) == 3
+    with switch("off"):
+        assert len(list(rows(torch.ones(3)))) == 3
+    managed = contextlib.contextmanager(rows)
+    with managed(torch.ones(1, 2)) as row:
+        assert row.shape == (2,)
+
+
+def test_guard_above_a_context_manager_says_what_it_cannot_check():
+    with pytest.warns(GuardWarning, match="a decorator has made something else of its result"):
+
+        @guard
+        @contextlib.contextmanager
+        def opened(x: Float[Tensor, "n"]) -> Iterator[Float[Tensor, "n"]]:
+            yield x
+
+    with opened(torch.ones(3)) as x:
+        assert x.shape == (3,)
+    with pytest.raises(ShapeError):
+        opened(torch.ones(1, 1))
+
+
+def test_expression_that_divides_by_zero_is_refused_as_jaxtyping_does():
+    @guard
+    def f(x: Float[Tensor, "n"], k: Float[Tensor, "k"], w: Float[Tensor, "n//k"]) -> None: ...
+
+    f(torch.ones(6), torch.ones(3), torch.ones(2))
+    with pytest.raises(jaxtyping.TypeCheckError):
+        f(torch.ones(3), torch.ones(0), torch.ones(3))
+
+
+def test_field_that_is_none_by_default_may_be_none():
+    @dataclasses.dataclass
+    class Outcome:
+        logits: Float[Tensor, "b c"]
+        loss: Float[Tensor, ""] = None
+        cache: Float[Tensor, "b"] = dataclasses.field(init=False)
+
+    @guard
+    def read(outcome: Outcome) -> None: ...
+
+    read(Outcome(torch.ones(2, 3)))
+    with pytest.raises(ShapeError, match=r"`outcome\.loss` has 1 axis"):
+        read(Outcome(torch.ones(2, 3), torch.ones(1)))
+
+
+@dataclasses.dataclass
+class Node:
+    value: Float[Tensor, "d"]
+    children: "list[Node]"
+
+
+def test_record_that_holds_itself_warns():
+    with pytest.warns(GuardWarning, match="`Node` holds others of its kind"):
+
+        @guard
+        def total(node: Node) -> None: ...
+
+    with pytest.raises(ShapeError):
+        total(Node(torch.ones(1, 1), []))
+
+
+def test_refused_call_keeps_nothing_alive():
+    alive = []
+    gc.disable()
+    try:
+        for _ in range(3):
+            x = torch.ones(2, 2)
+            alive.append(weakref.ref(x))
+            with pytest.raises(ShapeError):
+                add(x, x)
+            del x
+        assert [reference() for reference in alive] == [None] * 3
+    finally:
+        gc.enable()
+
+
+def test_source_goes_with_the_function():
+    before = len(linecache.cache)
+    for _ in range(20):
+        guard(make_adder())
+    gc.collect()
+    assert len(linecache.cache) <= before + 1
+
+
+def make_adder():
+    def adder(a: Float[Tensor, "n"]) -> Float[Tensor, "n"]:
+        return a
+
+    return adder
+
+
+def test_loop_lets_go_of_the_last_item():
+    @guard
+    def consume(xs: list[Float[Tensor, "n"]]) -> bool:
+        last = weakref.ref(xs[-1])
+        xs.clear()
+        return last() is None
+
+    assert consume([torch.ones(2), torch.ones(2)])
+
+
+def test_sizes_of_an_instance_are_kept_only_if_the_call_succeeds():
+    @guard(self_dims="d")
+    class Average:
+        def update(self, x: Float[Tensor, "b d"]) -> None:
+            if x.shape[1] > 9:
+                raise OverflowError
+
+        @staticmethod
+        def plain(x: Float[Tensor, "d"]) -> None: ...
+
+        @classmethod
+        def made(cls, x: Float[Tensor, "d"]):
+            return cls()
+
+    average = Average.made(torch.ones(7))
+    with pytest.raises(OverflowError):
+        average.update(torch.ones(2, 99))
+    average.update(torch.ones(2, 3))
+    Average.plain(torch.ones(5))
+    with pytest.raises(ShapeError, match="expected d = 3"):
+        average.update(torch.ones(2, 4))
+
+
+def test_instance_without_a_dict_cannot_keep_sizes():
+    with pytest.raises(TypeError, match="its instances have no __dict__"):
+
+        @guard(self_dims="d")
+        class Slotted:
+            __slots__ = ()
+
+            def f(self, x: Float[Tensor, "d"]) -> None: ...
+
+
+def test_body_that_reshapes_an_argument_is_not_blamed_on_the_result():
+    @guard
+    def f(x: Float[Tensor, "n"]) -> Float[Tensor, "n"] | list[Float[Tensor, "n"]]:
+        y = x.clone()
+        x.resize_(1, x.numel())
+        return y
+
+    assert f(torch.ones(3)).shape == (3,)

@@ -6,7 +6,7 @@ from types import FunctionType
 
 import pytest
 from jaxtyping import Float
-from torch import Tensor, ones
+from torch import Tensor, nn, ones
 
 from shapeguard import ShapeError, expect, guard, switch
 from shapeguard.runtime import mode
@@ -238,3 +238,26 @@ def test_once_is_over_when_the_first_call_was_right():
         call(3)
     with pytest.raises(ShapeError):
         call(3)
+
+
+def test_overlapping_blocks_of_two_threads_leave_no_trace():
+    first = switch("off")
+    first.__enter__()
+    second = switch("once")
+    second.__enter__()
+    first.__exit__(None, None, None)
+    assert mode.current() == "once"
+    second.__exit__(None, None, None)
+    assert mode.current() == "on"
+
+
+def test_once_checks_each_place_that_calls_a_module():
+    class Module(nn.Module):
+        @guard(mode="once")
+        def forward(self, x: Float[Tensor, "3"]):
+            return x
+
+    module = Module()
+    module(ones(3))
+    with pytest.raises(ShapeError):
+        module(ones(4))

@@ -784,7 +784,7 @@ def test_expression_before_its_names_is_understood():
     guarded, reference = both(loss)
     logits, labels = torch.ones(2, 4, 7), torch.ones(2, 5, dtype=torch.long)
     assert guarded(logits, labels).ndim == 0
-    with pytest.raises(ShapeError, match="`logits` axis 1 is 4, expected s-1 = 3"):
+    with pytest.raises(ShapeError, match="`labels` axis 1 is 4, expected s = 5"):
         guarded(logits, labels[:, 1:])
     with pytest.raises(AnnotationError):
         reference(logits, labels)
