@@ -1,12 +1,19 @@
 """The command line as its user sees it."""
 
+import json
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
-from shapeguard import __version__
+from shapeguard import __version__, check
 from shapeguard.cli import main
+from shapeguard.diagnostics import Diagnostic, Span
+from shapeguard.infer.analysis import Analysis, Expression
+
+PACKAGES = str(Path(check.__file__).parents[1])
 
 
 def test_demo_stops_every_accident(capsys):
@@ -34,7 +41,9 @@ def test_unknown_command_names_the_known_ones(capsys):
     with pytest.raises(SystemExit) as stopped:
         main(["dmo"])
     assert stopped.value.code == 2
-    assert "invalid choice: 'dmo' (choose from 'demo')" in capsys.readouterr().err
+    printed = capsys.readouterr().err
+    assert "invalid choice: 'dmo'" in printed
+    assert "'check', 'shapes', 'demo'" in printed.replace("check, shapes, demo", "'check', 'shapes', 'demo'")
 
 
 def test_version(capsys):
@@ -63,3 +72,169 @@ except ShapeError as error:
 """
     ran = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)
     assert ran.stdout == "`b` axis 0 is 4, expected n = 3 (bound by `a` axis 0)\n"
+
+
+# check and shapes
+
+
+def analyse_products(source):
+    """A finding and an expression wherever `q @ k` stands."""
+    spans = [
+        Span(number, line.index("q @ k") + 1, number, line.index("q @ k") + 6)
+        for number, line in enumerate(source.lines, start=1)
+        if "q @ k" in line
+    ]
+    return Analysis(
+        tuple(Diagnostic(source.path, span, "SG301", "shape-mismatch", "`q @ k` é", ("q: (b, t)",)) for span in spans),
+        tuple(Expression(span, "Head.forward", "q @ k", ("b", "t"), None) for span in spans),
+        {"self.rope": 2},
+    )
+
+
+SOURCE = """\
+import torch
+
+class Head:
+    def forward(self, q, k):
+        return q @ k
+"""
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    monkeypatch.setattr(check, "analyse", analyse_products)
+    monkeypatch.chdir(tmp_path)
+    Path("gpt.py").write_text(SOURCE, encoding="utf-8")
+    Path("fine.py").write_text("import torch\n", encoding="utf-8")
+    return tmp_path
+
+
+def test_check_exits_with_one_for_findings_and_zero_for_none(project, capsys):
+    assert main(["check"]) == 1
+    assert capsys.readouterr().out == (
+        "gpt.py:5:16 SG301 shape-mismatch: `q @ k` é\n    q: (b, t)\n1 finding in 1 of 2 files.\n"
+    )
+    assert main(["check", "fine.py"]) == 0
+    assert capsys.readouterr().out == "No findings in 1 file.\n"
+
+
+def test_check_selects_and_ignores(project, capsys):
+    assert main(["check", "--ignore", "SG302,SG301"]) == 0
+    assert main(["check", "--select", "SG302", "--select", "SG303"]) == 0
+    assert main(["check", "--select", "shape-mismatch"]) == 1
+
+
+def test_check_reads_the_project(project, capsys):
+    Path("pyproject.toml").write_text("[tool.shapeguard]\nignore = ['SG301']\noutput-format = 'json'", encoding="utf-8")
+    assert main(["check"]) == 0
+    assert capsys.readouterr().out == ""
+    assert main(["check", "--select", "SG3"]) == 1
+    assert json.loads(capsys.readouterr().out)["code"] == "SG301"
+    assert main(["check", "--select", "SG3", "--output-format", "github"]) == 1
+    assert capsys.readouterr().out.startswith("::error ")
+
+
+def test_statistics_stand_apart_from_what_a_program_reads(project, capsys):
+    main(["check", "--statistics"])
+    assert "    4  self.rope\n" in capsys.readouterr().out
+    main(["check", "--statistics", "--output-format", "sarif"])
+    printed = capsys.readouterr()
+    assert json.loads(printed.out)["version"] == "2.1.0"
+    assert "self.rope" in printed.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["check", "gone"], "shapeguard check: no such file or folder: gone"),
+        (["check", "--select", "SG399"], "shapeguard check: unknown code `SG399` to select; did you mean `SG30"),
+        (["check", "--ignore", "E501"], "shapeguard check: unknown code `E501` to ignore; "),
+        (
+            ["check", "--output-format", "xml"],
+            "shapeguard check: unknown output format `xml`; choose from text, json, github, sarif",
+        ),
+        (["check", "--jobs", "0"], "shapeguard check: --jobs is `0`; it must be a whole number from 1 on"),
+        (["check", "--jobs", "many"], "shapeguard check: --jobs is `many`; it must be a whole number from 1 on"),
+        (["shapes", "gone.py"], "shapeguard shapes: no such file: gone.py"),
+        (
+            ["shapes", "gpt.py", "--output-format", "sarif"],
+            "shapeguard shapes: unknown output format `sarif`; choose from text, json",
+        ),
+        (
+            ["shapes", "gpt.py", "--function", "foward"],
+            "shapeguard shapes: gpt.py has no function `foward`; did you mean `Head.forward`?",
+        ),
+    ],
+)
+def test_wrong_input_is_one_sentence(project, capsys, arguments, sentence):
+    assert main(arguments) == 2
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert printed.err.startswith(sentence)
+    assert printed.err.count("\n") == 1
+
+
+def test_unreadable_config_is_one_sentence(project, capsys):
+    Path("pyproject.toml").write_text("[tool.shapeguard]\nselect = 1", encoding="utf-8")
+    assert main(["check"]) == 2
+    assert "`select` in [tool.shapeguard] is 1; it must be a list of strings\n" in capsys.readouterr().err
+
+
+def test_shapes_shows_what_is_known(project, capsys):
+    assert main(["shapes", "gpt.py", "--function", "forward", "--statistics"]) == 0
+    assert capsys.readouterr().out == (
+        "4      def forward(self, q, k):\n"
+        "5          return q @ k  | (b, t)\n"
+        "1 of 1 tensor expression has a known shape (100 %), 1 on every axis.\n"
+        "Track is lost at:\n"
+        "    2  self.rope\n"
+    )
+
+
+def test_shapes_as_json(project, capsys):
+    assert main(["shapes", "gpt.py", "--output-format", "json"]) == 0
+    (only,) = json.loads(capsys.readouterr().out)["expressions"]
+    assert (only["function"], only["shape"]) == ("Head.forward", ["b", "t"])
+
+
+def run(*arguments, code="ascii", **options):
+    environment = {**os.environ, "PYTHONPATH": PACKAGES, "PYTHONIOENCODING": code}
+    command = [sys.executable, "-m", "shapeguard", *arguments]
+    return subprocess.run(command, check=False, capture_output=True, text=True, env=environment, **options)
+
+
+def test_terminal_that_cannot_show_a_character_gets_its_number(tmp_path):
+    (tmp_path / "é.py").write_text("import torch\ndef f(:\n", encoding="utf-8")
+    ran = run("check", ".", cwd=tmp_path)
+    assert ran.returncode == 1
+    assert ran.stdout.startswith("\\xe9.py:2:7 SG002 syntax-error: ")
+    assert ran.stderr == ""
+
+
+def test_output_that_nobody_reads_is_no_error(tmp_path):
+    for number in range(12):
+        (tmp_path / f"{'long' * 50}{number}.py").write_text("import torch\ndef f(:\n" * 40, encoding="utf-8")
+    reading, writing = os.pipe()
+    os.close(reading)
+    environment = {**os.environ, "PYTHONPATH": PACKAGES}
+    command = [sys.executable, "-m", "shapeguard", "check", str(tmp_path)]
+    ran = subprocess.run(command, check=False, stdout=writing, stderr=subprocess.PIPE, env=environment)
+    os.close(writing)
+    assert (ran.returncode, ran.stderr) == (1, b"")
+
+
+def test_commands_need_no_torch(tmp_path):
+    (tmp_path / "a.py").write_text("import torch\n", encoding="utf-8")
+    hide = "import sys; sys.modules['torch'] = None; from shapeguard.cli import main; sys.exit(main(sys.argv[1:]))"
+    environment = {**os.environ, "PYTHONPATH": PACKAGES}
+    for command in ("check", "shapes"):
+        ran = subprocess.run([sys.executable, "-c", hide, command, "a.py"], check=False, cwd=tmp_path, env=environment)
+        assert ran.returncode == 0
+
+
+def test_help_loads_little():
+    program = "from shapeguard.cli import main\ntry: main(['--help'])\nexcept SystemExit: pass\nimport sys\n"
+    unwanted = {"torch", "jaxtyping", "beartype", "libcst", "tomllib", "json", "shapeguard.check"}
+    program += f"assert not {unwanted} & set(sys.modules), {unwanted} & set(sys.modules)"
+    environment = {**os.environ, "PYTHONPATH": PACKAGES}
+    subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, env=environment)

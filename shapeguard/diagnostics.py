@@ -1,0 +1,96 @@
+"""What every part of shapeguard reports: a place in a file, a sentence, and perhaps an edit. Plain data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Span:
+    """A stretch of source; lines and columns count from 1, columns in characters, the end is exclusive."""
+
+    line: int
+    column: int
+    end_line: int
+    end_column: int
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """Text that takes the place of a stretch of source; `safe` if the program's behaviour can't change but for the better."""
+
+    span: Span
+    text: str
+    safe: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnostic:
+    """One finding."""
+
+    path: str
+    span: Span
+    code: str
+    """Stable, such as "SG301"."""
+    name: str
+    """The pattern that is found, such as "shape-mismatch"."""
+    message: str
+    """One line that stands alone, without the place."""
+    notes: tuple[str, ...] = ()
+    """The shapes involved, one a line, with where each came from."""
+    hint: str | None = None
+    edits: tuple[Edit, ...] = ()
+    cell: int = 0
+    """The cell of a notebook, counted from 1, in which the lines of `span` count; 0 in a file that has no cells."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tracking:
+    """How much of a program the static checker knows."""
+
+    expressions: int = 0
+    """Tensor expressions met."""
+    known: int = 0
+    """Of these, how many have a shape."""
+    complete: int = 0
+    """Of these, how many have a size on every axis."""
+    lost: Mapping[str, int] = field(default_factory=dict)
+    """Call, as written -> how many expressions are unknown because of it."""
+    exhausted: tuple[str, ...] = ()
+    """Functions that were given up as too long, each with its file."""
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    """A kind of finding."""
+
+    code: str
+    name: str
+    summary: str
+
+
+CODES = (
+    Code("SG001", "unreadable-file", "a file can't be read, or not as the encoding that it declares"),
+    Code("SG002", "syntax-error", "a file that this Python can't parse"),
+    Code("SG003", "failed-check", "the checker itself failed on a file; the others are checked all the same"),
+    Code("SG301", "shape-mismatch", "shapes that fit for no size"),
+    Code("SG302", "shape-not-proven", "shapes that fit for some sizes only"),
+    Code("SG303", "annotation-drift", "a shape that the source states and the code no longer has"),
+    Code("SG304", "wrong-permute", "axes put in another order than the source states"),
+    Code("SG305", "wrong-unpacking", "a shape unpacked into more or fewer names than it has axes"),
+    Code("SG306", "axis-out-of-range", "an axis that the tensor doesn't have"),
+)
+
+UNCHECKED = frozenset({"SG001", "SG002", "SG003"})
+"""The codes of what kept a file from being checked."""
+
+
+def codes_meant(selector: str) -> frozenset[str]:
+    """The codes that "ALL", a code, the beginning of one ("SG3") or a name selects; none if it means nothing."""
+    if selector == "ALL":
+        return frozenset(each.code for each in CODES)
+    begins = selector.startswith("SG")
+    return frozenset(
+        each.code for each in CODES if each.name == selector or (begins and each.code.startswith(selector))
+    )

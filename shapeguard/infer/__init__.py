@@ -1,0 +1,1 @@
+"""The static checker: an abstract interpreter over `ast`."""

@@ -1,0 +1,1 @@
+"""Source files: found, read, and taken apart into a tree, comments and suppressions."""

@@ -1,0 +1,162 @@
+"""One file of source: its text, tree, comments and suppressions, each made when it is first asked for."""
+
+from __future__ import annotations
+
+import ast
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from types import MappingProxyType
+from typing import TypeAlias
+
+from shapeguard.diagnostics import Diagnostic, Span
+from shapeguard.source.comments import Comment, Suppression, scan_comments, skips_file, suppressions_in
+
+Located: TypeAlias = ast.expr | ast.stmt | ast.arg | ast.keyword | ast.alias | ast.excepthandler | ast.pattern
+"""The nodes that have a place."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """Where a notebook's cell stands in the text of its source."""
+
+    number: int
+    """Its place among all cells of the notebook, counted from 1."""
+    first_line: int
+
+
+@dataclass(frozen=True)
+class Source:
+    """A file of Python, or the code of a notebook in one text.
+
+    Nothing here raises: what can't be parsed has an empty tree, and `errors` says why.
+    """
+
+    path: str
+    """As the user gave it."""
+    text: str
+    """Its lines end in a line feed alone, whatever they end in on disk."""
+    cells: tuple[Cell, ...] = ()
+    """In the order of the text; empty for a file that is no notebook."""
+    cell_errors: tuple[Diagnostic, ...] = ()
+    """Of cells left out of the text because they can't be parsed."""
+
+    @cached_property
+    def _parsed(self) -> tuple[ast.Module, tuple[Diagnostic, ...]]:
+        problem = parse(self.text)
+        if isinstance(problem, ast.Module):
+            return problem, self.cell_errors
+        span, message = problem
+        return ast.Module([], []), (*self.cell_errors, syntax_error(self.path, span, message))
+
+    @property
+    def tree(self) -> ast.Module:
+        """The whole file; an empty module where it can't be parsed."""
+        return self._parsed[0]
+
+    @property
+    def errors(self) -> tuple[Diagnostic, ...]:
+        """What keeps the file, or cells of it, from being checked."""
+        return self._parsed[1]
+
+    @cached_property
+    def lines(self) -> tuple[str, ...]:
+        """As `ast` counts them, without their ends."""
+        return tuple(self.text.split("\n"))
+
+    @cached_property
+    def comments(self) -> Mapping[int, Comment]:
+        """Line -> the comment that stands on it."""
+        return MappingProxyType(scan_comments(self.text))
+
+    @cached_property
+    def suppressions(self) -> Mapping[int, Suppression]:
+        """Line -> what a comment on it silences."""
+        return MappingProxyType(suppressions_in(self.comments))
+
+    @cached_property
+    def skipped(self) -> bool:
+        """Whether a comment `# shapeguard: skip-file` stands in it."""
+        return skips_file(self.comments)
+
+    def suppresses(self, diagnostic: Diagnostic) -> bool:
+        """Whether a comment on the first or the last line of a finding silences it; its lines count in `text`."""
+        for line in {diagnostic.span.line, diagnostic.span.end_line} & self.suppressions.keys():
+            if self.suppressions[line].covers(diagnostic.code, diagnostic.name):
+                return True
+        return False
+
+    def span_of(self, node: Located) -> Span:
+        """The place of a node, in characters where `ast` counts bytes."""
+        end_line = node.end_lineno or node.lineno
+        end_offset = node.col_offset if node.end_col_offset is None else node.end_col_offset
+        return Span(
+            node.lineno, self._column(node.lineno, node.col_offset), end_line, self._column(end_line, end_offset)
+        )
+
+    def segment(self, node: Located) -> str:
+        """The text of a node."""
+        span = self.span_of(node)
+        if span.line == span.end_line:
+            return self._line(span.line)[span.column - 1 : span.end_column - 1]
+        first, *middle, last = self.lines[span.line - 1 : span.end_line]
+        return "\n".join((first[span.column - 1 :], *middle, last[: span.end_column - 1]))
+
+    def located(self, span: Span) -> tuple[int, Span]:
+        """The notebook's cell, and the place in it; 0 and the same place in a file that has no cells."""
+        before = [cell for cell in self.cells if cell.first_line <= span.line]
+        if not before:
+            return 0, span
+        cell = before[-1]
+        up = cell.first_line - 1
+        return cell.number, Span(span.line - up, span.column, span.end_line - up, span.end_column)
+
+    @cached_property
+    def _ascii(self) -> bool:
+        return self.text.isascii()
+
+    def _line(self, number: int) -> str:
+        # Before Python 3.12 the places of nodes inside an f-string may lie outside the file.
+        return self.lines[number - 1] if number <= len(self.lines) else ""
+
+    def _column(self, line: int, offset: int) -> int:
+        if self._ascii:
+            return offset + 1
+        text = self._line(line)
+        if text.isascii():
+            return offset + 1
+        return len(text.encode(errors="surrogatepass")[:offset].decode(errors="replace")) + 1
+
+
+def parse(text: str) -> ast.Module | tuple[Span, str]:
+    """The tree, or where and why there is none."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what Python says of invalid escapes is not ours to repeat
+            return ast.parse(text)
+    except SyntaxError as error:
+        if error.lineno is None:
+            at = max(text.find("\0"), 0)  # it names no place for a NUL alone
+            line, column = text.count("\n", 0, at) + 1, at - text.rfind("\n", 0, at)
+            return Span(line, column, line, column + 1), error.msg
+        line = min(max(error.lineno, 1), text.count("\n") + 1)
+        column = max(error.offset or 1, 1)
+        end_line, end_column = error.end_lineno or line, error.end_offset or 0
+        if (end_line, end_column) <= (line, column):
+            end_line, end_column = line, column + 1
+        return Span(line, column, end_line, end_column), error.msg
+    except (RecursionError, MemoryError):
+        return Span(1, 1, 1, 1), "it is nested too deeply for Python's parser"
+    except ValueError as error:  # NUL bytes before Python 3.11.4; lone surrogates
+        return Span(1, 1, 1, 1), str(error)
+
+
+def unreadable(path: str, reason: str, line: int = 1) -> Diagnostic:
+    """The finding that a file can't be read; `reason` continues a sentence that begins with the file."""
+    return Diagnostic(path, Span(line, 1, line, 1), "SG001", "unreadable-file", f"the file {reason}")
+
+
+def syntax_error(path: str, span: Span, message: str, cell: int = 0) -> Diagnostic:
+    """The finding that a file, or one cell of it, can't be parsed."""
+    return Diagnostic(path, span, "SG002", "syntax-error", f"Python can't parse this: {message}", cell=cell)
