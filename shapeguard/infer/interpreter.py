@@ -69,11 +69,11 @@ class _FileAnalysis:
         """Interpret each method on an instance as `__init__` leaves it."""
         instance = Instance(cls)
         initial = cls.find("__init__")
-        if isinstance(initial, Function):
+        if isinstance(initial, Function) and not isinstance(initial.node, ast.Lambda):
             self.function(initial, instance)
         for name, member in cls.members.items():
-            if isinstance(member, Function) and name != "__init__":
-                kinds = {getattr(decorator, "id", "") for decorator in member.node.decorator_list}  # type: ignore[union-attr]
+            if isinstance(member, Function) and not isinstance(member.node, ast.Lambda) and name != "__init__":
+                kinds = {getattr(decorator, "id", "") for decorator in member.node.decorator_list}
                 self.function(member, None if "staticmethod" in kinds else instance)
 
     def function(self, function: Function, instance: Instance | None) -> None:
