@@ -7,7 +7,7 @@ import operator
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from shapeguard.infer.claims import parameter_value
+from shapeguard.infer.claims import parameter_value, with_defaults
 from shapeguard.infer.python import PYTHON, item_of, sizes_of
 from shapeguard.infer.values import (
     Bound,
@@ -407,13 +407,8 @@ def call_function(evaluator: Evaluator, function: Function, arguments: list[Any]
 
 def _bind(inner: Evaluator, parameters: ast.arguments, arguments: list[Any], named: dict[str, Any]) -> bool:
     """Give the parameters their values; False where the call doesn't fit them."""
-    positional = [*parameters.posonlyargs, *parameters.args]
-    defaults: list[ast.expr | None] = [None] * (len(positional) - len(parameters.defaults)) + list(parameters.defaults)
-    for argument, default in [
-        *zip(positional, defaults, strict=True),
-        *zip(parameters.kwonlyargs, parameters.kw_defaults, strict=True),
-    ]:
-        if arguments and argument in positional:
+    for argument, default in with_defaults(parameters):
+        if arguments and argument not in parameters.kwonlyargs:
             value = arguments.pop(0)
         elif argument.arg in named:
             value = named.pop(argument.arg)

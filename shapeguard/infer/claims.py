@@ -82,6 +82,14 @@ def _is_path(text: str) -> bool:
     return all(part.isidentifier() for part in text.split("."))
 
 
+def with_defaults(parameters: ast.arguments) -> list[tuple[ast.arg, ast.expr | None]]:
+    """Each parameter that takes one argument, in order, with its default if it has one."""
+    positional = [*parameters.posonlyargs, *parameters.args]
+    without = len(positional) - len(parameters.defaults)
+    defaults = [*[None] * without, *parameters.defaults, *parameters.kw_defaults]
+    return list(zip([*positional, *parameters.kwonlyargs], defaults, strict=True))
+
+
 def parameter_value(argument: ast.arg, default: ast.expr | None, resolve: Resolve) -> Any:
     """What a parameter is before anything is passed: what its annotation claims, else a symbol of its name."""
     value, _ = annotated(argument.annotation, resolve)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from shapeguard.diagnostics import Diagnostic
 from shapeguard.infer.analysis import Analysis, Expression
-from shapeguard.infer.claims import annotated, parameter_value
+from shapeguard.infer.claims import annotated, parameter_value, with_defaults
 from shapeguard.infer.expressions import Evaluator, Exhausted
 from shapeguard.infer.statements import Body
 from shapeguard.infer.values import Class, External, Function, Instance
@@ -82,15 +82,7 @@ class _FileAnalysis:
         assert not isinstance(node, ast.Lambda)
         evaluator = Body(self, dict(function.scope), function.qualified_name, STEPS_PER_FUNCTION)
         evaluator.owner = function.owner
-        positional = [*node.args.posonlyargs, *node.args.args]
-        defaults: list[ast.expr | None] = [None] * (len(positional) - len(node.args.defaults)) + list(
-            node.args.defaults
-        )
-        pairs = [
-            *zip(positional, defaults, strict=True),
-            *zip(node.args.kwonlyargs, node.args.kw_defaults, strict=True),
-        ]
-        for position, (argument, default) in enumerate(pairs):
+        for position, (argument, default) in enumerate(with_defaults(node.args)):
             if position == 0 and instance is not None:
                 evaluator.scope[argument.arg] = instance
             else:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from shapeguard.ops.values import UNKNOWN, Module, Tensor
+from shapeguard.ops.values import UNKNOWN, Tensor
 from shapeguard.shapes.dim import Dim
 from shapeguard.shapes.shape import Axis, Shape
 
@@ -129,8 +129,3 @@ def _join_shapes(left: Shape, right: Shape) -> Shape:
             for a, b in zip(left.axes, right.axes, strict=True)
         )
     )
-
-
-def is_callable_module(value: Any) -> bool:
-    """Whether a call of the value is its `forward`."""
-    return isinstance(value, Module | Chain | Instance)
