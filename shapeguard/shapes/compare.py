@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 
 from shapeguard.shapes.dim import (
@@ -27,17 +28,26 @@ def compare(left: DimLike, right: DimLike, at_least: AtLeast = 0) -> bool | None
 
     `at_least` raises the lower bound of names above 0.
     """
-    if isinstance(left, int) and isinstance(right, int):
-        return left == right
-    difference = Dim(left) - right
-    verdict = _is_zero(difference, at_least)
-    if verdict is not None:
-        return verdict
+    if left == right:
+        return True
+    if as_int(left) is not None and as_int(right) is not None:
+        return False
+    if isinstance(at_least, int):
+        return _compare_once(Dim(left), Dim(right), at_least)
+    return _compare(Dim(left), Dim(right), at_least)
+
+
+def _compare(left: Dim, right: Dim, at_least: AtLeast) -> bool | None:
     try:
-        return _is_zero_spelled_out(difference, at_least)
-    except ZeroDivisionError:
-        # A divisor turned out to be 0 for every size.
+        difference = left - right
+        verdict = _is_zero(difference, at_least)
+        return _is_zero_spelled_out(difference, at_least) if verdict is None else verdict
+    except ArithmeticError:
+        # A divisor turned out to be 0 for every size, or a size too large to be written out.
         return None
+
+
+_compare_once = functools.lru_cache(maxsize=8192)(_compare)
 
 
 def _is_zero_spelled_out(dim: Dim, at_least: AtLeast) -> bool | None:

@@ -15,6 +15,18 @@ from typing import Self, TypeAlias
 Monomial: TypeAlias = tuple[str, ...]
 """Atoms multiplied together, sorted, repeated for powers: `a**2*b` is `("a", "a", "b")`."""
 
+# Repeated squaring, or nesting one division in another, would soon fill the memory with a size that no one can read.
+_MOST_TERMS = 200
+_MOST_ATOMS = 64
+_MOST_PRODUCTS = 2000
+_LARGEST_FACTOR = 2**256
+_DEEPEST = 16
+_LONGEST_TEXT = 2000
+
+
+class TooLargeError(ArithmeticError):
+    """Arithmetic was to make a Dim that is longer than any size in real code."""
+
 
 class Operation(str):
     """An atom that is not a name.
@@ -22,12 +34,18 @@ class Operation(str):
     It is its own canonical text, so that atoms of both kinds sort, hash and compare as strings do, at their speed.
     """
 
-    __slots__ = ("operands", "operator")
+    __slots__ = ("depth", "operands", "operator")
     operator: str
     operands: tuple[Dim, ...]
+    depth: int
+    """How many operations are nested in it, itself included."""
 
     def __new__(cls, operator: str, operands: tuple[Dim, ...]) -> Self:
-        """Take operands that are simplified already."""
+        """Take operands that are simplified already; TooLargeError for too long or too deep a one."""
+        atoms = [atom for operand in operands for monomial in operand.terms for atom in monomial]
+        depth = 1 + max((atom.depth for atom in atoms if isinstance(atom, Operation)), default=0)
+        if depth > _DEEPEST or sum(map(len, atoms)) > _LONGEST_TEXT:
+            raise TooLargeError("a size of too many operations")
         if operator in ("min", "max"):
             text = f"{operator}({','.join(map(str, operands))})"
         else:
@@ -35,6 +53,7 @@ class Operation(str):
         self = super().__new__(cls, text)
         self.operator = operator
         self.operands = operands
+        self.depth = depth
         return self
 
     def __reduce__(self) -> tuple[type[Operation], tuple[str, tuple[Dim, ...]]]:
@@ -46,10 +65,10 @@ class Dim:
 
     A plain int may stand wherever a Dim is accepted. `==` asks whether two canonical forms are the same; `compare` asks
     whether the values are. A name is an identifier, or several joined by dots ("self.heads"); for any other text use
-    `parse_dim`.
+    `parse_dim`. Arithmetic raises TooLargeError, an ArithmeticError, rather than make something endless.
     """
 
-    __slots__ = ("_hash", "terms")
+    __slots__ = ("_hash", "_text", "terms")
     terms: dict[Monomial, int]
     """Non-zero coefficients; not to be changed."""
 
@@ -58,11 +77,9 @@ class Dim:
         if isinstance(value, Dim):
             return value
         if isinstance(value, int):
-            return from_terms({(): int(value)} if value else {})
-        if not value.isidentifier() and not all(part.isidentifier() for part in value.split(".")):
-            message = f'"{value}" is not a name'
-            raise ValueError(message)
-        return from_terms({(value,): 1})
+            small = _SMALL.get(value)
+            return from_terms({(): int(value)}) if small is None else small
+        return _named(value)
 
     def __reduce__(self) -> tuple[Callable[[dict[Monomial, int]], Dim], tuple[dict[Monomial, int]]]:
         # The cached hash must not travel: strings hash differently in every process.
@@ -88,7 +105,9 @@ class Dim:
         return f"Dim({str(self)!r})"
 
     def __str__(self) -> str:
-        return _sum_text(self.terms)
+        if self._text is None:
+            self._text: str | None = _sum_text(self.terms)
+        return self._text
 
     def __neg__(self) -> Dim:
         return from_terms({monomial: -coefficient for monomial, coefficient in self.terms.items()})
@@ -110,21 +129,16 @@ class Dim:
 
     def __mul__(self, other: Dim | int) -> Dim:
         if isinstance(other, int):
-            if other == 1:
-                return self
-            return from_terms({m: c * other for m, c in self.terms.items()} if other else {})
+            return self if other == 1 else _scaled(self.terms, other)
         if not isinstance(other, Dim):
             return NotImplemented
-        terms: dict[Monomial, int] = {}
-        for left, coefficient in self.terms.items():
-            for right, factor in other.terms.items():
-                monomial = tuple(sorted(left + right)) if left and right else left or right
-                total = terms.get(monomial, 0) + coefficient * factor
-                if total:
-                    terms[monomial] = total
-                else:
-                    del terms[monomial]
-        return from_terms(terms)
+        value = as_int(other)
+        if value is not None:
+            return self if value == 1 else _scaled(self.terms, value)
+        value = as_int(self)
+        if value is not None:
+            return other if value == 1 else _scaled(other.terms, value)
+        return _multiplied(self.terms, other.terms)
 
     __rmul__ = __mul__
 
@@ -148,6 +162,8 @@ class Dim:
             raise ValueError(message)
         value = as_int(self)
         if value is not None:
+            if value not in (-1, 0, 1) and value.bit_length() * exponent > _LARGEST_FACTOR.bit_length():
+                raise TooLargeError(f"{value}**{exponent} is too large a number")
             return Dim(value**exponent)
         result = Dim(1)
         for _ in range(exponent):
@@ -162,11 +178,25 @@ def from_terms(terms: dict[Monomial, int]) -> Dim:
     """Trust that coefficients are non-zero and monomials sorted; any string may be an atom, but only names parse."""
     self = object.__new__(Dim)
     self.terms = terms
-    self._hash = None
+    self._hash = self._text = None
     return self
 
 
+_SMALL = {value: from_terms({(): value} if value else {}) for value in (0, *range(-16, 0), *range(1, 1025))}
+"""Numbers that stand in every file, each made once."""
+
+
+@functools.lru_cache(maxsize=4096)
+def _named(name: str) -> Dim:
+    if not name.isidentifier() and not all(part.isidentifier() for part in name.split(".")):
+        message = f'"{name}" is not a name'
+        raise ValueError(message)
+    return from_terms({(name,): 1})
+
+
 def _added(left: dict[Monomial, int], right: dict[Monomial, int], sign: int) -> Dim:
+    if len(left) + len(right) > _MOST_TERMS:
+        raise TooLargeError("a sum of too many terms")
     terms = dict(left)
     for monomial, coefficient in right.items():
         total = terms.get(monomial, 0) + sign * coefficient
@@ -174,6 +204,39 @@ def _added(left: dict[Monomial, int], right: dict[Monomial, int], sign: int) -> 
             terms[monomial] = total
         else:
             del terms[monomial]
+    if len(terms) == 1 and () in terms:
+        return Dim(_checked(terms[()]))
+    return from_terms(terms) if terms else _SMALL[0]
+
+
+def _scaled(terms: dict[Monomial, int], scale: int) -> Dim:
+    if len(terms) == 1 and () in terms:
+        return Dim(_checked(terms[()] * scale))
+    return (
+        from_terms({monomial: _checked(factor * scale) for monomial, factor in terms.items()}) if scale else _SMALL[0]
+    )
+
+
+def _checked(factor: int) -> int:
+    if -_LARGEST_FACTOR < factor < _LARGEST_FACTOR:
+        return factor
+    raise TooLargeError("a size of too large a number")
+
+
+def _multiplied(left: dict[Monomial, int], right: dict[Monomial, int]) -> Dim:
+    if len(left) * len(right) > _MOST_PRODUCTS:
+        raise TooLargeError("a product of too many terms")
+    terms: dict[Monomial, int] = {}
+    for one, coefficient in left.items():
+        for other, factor in right.items():
+            monomial = tuple(sorted(one + other)) if one and other else one or other
+            total = terms.get(monomial, 0) + coefficient * factor
+            if total:
+                terms[monomial] = _checked(total)
+            else:
+                del terms[monomial]
+    if max(map(len, terms), default=0) > _MOST_ATOMS:
+        raise TooLargeError("a product of too many factors")
     return from_terms(terms)
 
 
@@ -502,7 +565,7 @@ def _sum_text(terms: dict[Monomial, int]) -> str:
 
 def _term_text(monomial: Monomial, coefficient: int, *, first: bool) -> str:
     sign = "-" if coefficient < 0 else "" if first else "+"
-    factors = [] if abs(coefficient) == 1 and monomial else [str(abs(coefficient))]
+    factors = [] if abs(coefficient) == 1 and monomial else [_number_text(abs(coefficient))]
     alone = len(monomial) == 1 and not factors and sign != "-"
     for atom in dict.fromkeys(monomial):
         enclosed = isinstance(atom, Operation) and atom.operator in ("//", "%") and not alone
@@ -510,6 +573,11 @@ def _term_text(monomial: Monomial, coefficient: int, *, first: bool) -> str:
         power = monomial.count(atom)
         factors.append(text if power == 1 else f"{text}**{power}")
     return sign + "*".join(factors)
+
+
+def _number_text(number: int) -> str:
+    # Python refuses to write out what has more than 4,300 digits, and reads it in hexadecimal.
+    return str(number) if number < _LARGEST_FACTOR else f"{number:#x}"
 
 
 def _operand_text(dim: Dim, *, left: bool) -> str:

@@ -33,7 +33,7 @@ def parse_dim(text: str) -> Dim:
     except (SyntaxError, RecursionError, MemoryError):
         message = f'"{text}" is not an arithmetic expression'
         raise ValueError(message) from None
-    except (ValueError, ZeroDivisionError) as error:
+    except (ValueError, ArithmeticError) as error:
         message = f'"{text}" is not a size: {error}'
         raise ValueError(message) from None
 

@@ -59,7 +59,7 @@ def _proves(dim: Dim, at_least: int, depth: int) -> bool:
     try:
         # Counting every name from its lower bound turns "is positive" into "has only positive coefficients".
         low, _ = bounds(substitute(dim, {name: Dim(name) + at_least for name in names(dim)}), 0)
-    except ZeroDivisionError:
+    except ArithmeticError:
         return False
     return (low is not None and low >= 0) or (depth > 0 and _proves_by_operation(dim, at_least, depth - 1))
 

@@ -10,6 +10,7 @@ agrees with everything.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
@@ -58,7 +59,14 @@ class Axis:
     @staticmethod
     def of(*factors: DimLike) -> Axis:
         """The axis that flattening axes of these sizes gives; for a single size, that axis."""
+        if len(factors) == 1:
+            return _axis_of(Dim(factors[0]))
         return Axis(_product(map(Dim, factors)), tuple(Dim(factor) for factor in factors if factor != 1))
+
+
+@functools.lru_cache(maxsize=4096)
+def _axis_of(size: Dim) -> Axis:
+    return Axis(size, () if size == 1 else (size,))
 
 
 UNKNOWN_AXIS = Axis(None, None)
@@ -119,8 +127,11 @@ def same_order(left: Axis, right: Axis) -> bool | None:
     return True if all(len(source) == len(target) == 1 for source, target in pairs) else None
 
 
-def broadcast(*shapes: Shape, at_least: AtLeast = 0) -> Shape | Mismatch:
+def broadcast(*shapes: Shape, at_least: AtLeast = 0, likely: bool = False) -> Shape | Mismatch:
     """The common shape that several stretch to.
+
+    With `likely`, a size that has a name is taken for more than 1 where that decides what comes out; it never decides
+    what is refused.
 
     `doubt` is a BroadcastMismatch where only some sizes go together, an OrderMismatch where axes of one size meet that
     were flattened in different orders.
@@ -129,7 +140,7 @@ def broadcast(*shapes: Shape, at_least: AtLeast = 0) -> Shape | Mismatch:
     result = Shape(known[0] if known else ())
     doubt: Mismatch | None = None
     for axes in known[1:]:
-        step = _broadcast_two(result.axes or (), axes, at_least)
+        step = _broadcast_two(result.axes or (), axes, at_least, likely=likely)
         if isinstance(step, Mismatch):
             return step
         doubt = doubt or step.doubt
@@ -137,14 +148,16 @@ def broadcast(*shapes: Shape, at_least: AtLeast = 0) -> Shape | Mismatch:
     return Shape(result.axes if len(known) == len(shapes) else None, doubt)
 
 
-def _broadcast_two(left: tuple[Axis, ...], right: tuple[Axis, ...], at_least: AtLeast) -> Shape | Mismatch:
+def _broadcast_two(
+    left: tuple[Axis, ...], right: tuple[Axis, ...], at_least: AtLeast, *, likely: bool
+) -> Shape | Mismatch:
     longer, shorter = (left, right) if len(left) >= len(right) else (right, left)
     axes = list(longer)
     doubt: Mismatch | None = None
     for position in range(-len(shorter), 0):
         one, other = left[position], right[position]
         axis, agree = _broadcast_axes(one, other, at_least)
-        axes[position] = axis or UNKNOWN_AXIS
+        axes[position] = axis or (_likelier(one, other) if likely else None) or UNKNOWN_AXIS
         if agree is not True:
             mismatch = BroadcastMismatch(_sizes(left), _sizes(right), position)
             if agree is False:
@@ -177,6 +190,13 @@ def _broadcast_axes(left: Axis, right: Axis, at_least: AtLeast) -> tuple[Axis | 
     return (right if left_stretches else left), None
 
 
+def _likelier(left: Axis, right: Axis) -> Axis | None:
+    """The axis that two likely stretch to: of two sizes the plainer."""
+    if left.size is None or right.size is None:
+        return left if right.size is None else right
+    return min(left, right, key=lambda axis: (len(str(axis.size)), str(axis.size)))
+
+
 def reshape(shape: Shape, target: Sequence[DimLike | None], *, at_least: AtLeast = 0) -> Shape | Mismatch:
     """The shape with the sizes of `target`, of which one may be -1 and any may be unknown.
 
@@ -202,15 +222,14 @@ def reshape(shape: Shape, target: Sequence[DimLike | None], *, at_least: AtLeast
     doubt: Mismatch | None = None
     if source_count is not None and len(gaps) <= 1:
         rest = _product(size for size in sizes if size is not None) or Dim(0)
-        mismatch = CountMismatch(_sizes(shape.axes or ()), asked, source_count, rest)
         agree = _goes_into(rest, source_count, at_least) if gaps else _counts_agree(source_count, rest, at_least)
         if agree is False:
-            return mismatch
+            return CountMismatch(_sizes(shape.axes or ()), asked, source_count, rest)
         # With no elements a -1 is refused, but any other size would do.
         if holes or (gaps and compare(rest, 0, at_least) is False):
             sizes[gaps[0]] = source_count // rest
         elif not gaps and agree is None:
-            doubt = mismatch
+            doubt = CountMismatch(_sizes(shape.axes or ()), asked, source_count, rest)
     if shape.axes is None or source_count == 0:
         return Shape.of(*sizes)
     result, scrambled = _regroup(shape.axes, tuple(sizes))
@@ -485,12 +504,13 @@ def _sizes(axes: Iterable[Axis]) -> tuple[Dim | None, ...]:
 
 def _product(sizes: Iterable[Dim | None]) -> Dim | None:
     """The product, which an unknown size makes unknown unless another is 0."""
-    known = list(sizes)
-    if any(size == 0 for size in known):
-        return Dim(0)
     product = Dim(1)
-    for size in known:
+    known = True
+    for size in sizes:
         if size is None:
-            return None
-        product = product * size
-    return product
+            known = False
+        elif not size:
+            return size
+        elif known:
+            product = product * size
+    return product if known else None

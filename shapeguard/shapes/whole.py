@@ -20,7 +20,7 @@ def compare_whole(left: Dim, right: Dim, at_least: AtLeast = 0) -> bool | None:
         return (
             True if divisors and compare(substitute(left, multiples), substitute(right, multiples), at_least) else None
         )
-    except ZeroDivisionError:
+    except ArithmeticError:
         return None
 
 
@@ -29,7 +29,7 @@ def rejoin(total: Dim) -> Dim:
     divisors = _divisors(total)
     try:
         rest = substitute(total, {name: Dim(name) * divisor for name, divisor in divisors.items()})
-    except ZeroDivisionError:
+    except ArithmeticError:
         return total
     result = Dim(0)
     for monomial, coefficient in rest.terms.items():

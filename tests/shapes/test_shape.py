@@ -406,6 +406,15 @@ def test_broadcast_says_what_it_knows(left: str, right: str, result: str, *, dou
         assert isinstance(shape.doubt, BroadcastMismatch) is doubted
 
 
+@pytest.mark.parametrize(
+    ("left", "right", "result"),
+    [("b t", "b", "(b, b)"), ("t", "t-1", "(t,)"), ("?", "t", "(t,)"), ("?", "1", "(?,)"), ("?", "?", "(?,)")],
+)
+def test_broadcast_takes_what_has_a_name_for_more_than_1(left: str, right: str, result: str) -> None:
+    for shapes in ((left, right), (right, left)):
+        assert str(as_shape(broadcast(*map(shape_of, shapes), likely=True))) == result
+
+
 def test_a_lower_bound_makes_a_broadcast_impossible() -> None:
     assert isinstance(broadcast(Shape.of(t), Shape.of(t + 1), at_least={"t": 2}), BroadcastMismatch)
 
