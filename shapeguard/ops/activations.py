@@ -24,12 +24,12 @@ from shapeguard.shapes.mismatch import LayerRankMismatch
 from shapeguard.shapes.shape import Shape
 
 _MODULES = (
-    *("ReLU", "ReLU6", "GELU", "SiLU", "ELU", "SELU", "CELU", "LeakyReLU", "RReLU", "Mish", "Softplus", "Softsign"),
-    *("Hardtanh", "Hardswish", "Hardsigmoid", "Hardshrink", "Softshrink", "Tanhshrink", "LogSigmoid"),
+    *("ReLU", "ReLU6", "GELU", "SiLU", "ELU", "SELU", "CELU", "LeakyReLU", "RReLU", "Mish", "Softplus"),
+    *("Hardtanh", "Hardswish", "Hardsigmoid", "Hardshrink", "Softshrink", "LogSigmoid"),
 )
 _FUNCTIONS = (
-    *("relu", "relu6", "gelu", "silu", "elu", "selu", "celu", "leaky_relu", "rrelu", "mish", "softplus", "softsign"),
-    *("hardtanh", "hardswish", "hardsigmoid", "hardshrink", "softshrink", "tanhshrink", "logsigmoid"),
+    *("relu", "relu6", "gelu", "silu", "elu", "selu", "celu", "leaky_relu", "rrelu", "mish", "softplus"),
+    *("hardtanh", "hardswish", "hardsigmoid", "hardshrink", "softshrink", "logsigmoid"),
     *("relu_", "elu_", "selu_", "celu_", "leaky_relu_", "rrelu_", "hardtanh_"),
 )
 
@@ -50,7 +50,10 @@ def threshold(input: Any, *_: Any, **__: Any) -> Result:
     return activation(input)
 
 
-@op("torch.nn.functional.sigmoid", "torch.nn.functional.tanh", examples=("f(t(2, 3))", "f(t(2, dtype=i64))"))
+@op(
+    *(f"torch.nn.functional.{name}" for name in ("sigmoid", "tanh", "softsign", "tanhshrink")),
+    examples=("f(t(2, 3))", "f(t(2, dtype=i64))"),
+)
 def squashing(input: Any) -> Result:
     """The same shape; integers become float32."""
     if not isinstance(input, Tensor):
@@ -70,7 +73,10 @@ def threshold_layer(*_: Any, **__: Any) -> Result:
     return layer(activation)
 
 
-@module("torch.nn.Sigmoid", "torch.nn.Tanh", examples=("f()(t(2, 3))", "f()(t(2, dtype=i64))"))
+@module(
+    *(f"torch.nn.{name}" for name in ("Sigmoid", "Tanh", "Softsign", "Tanhshrink")),
+    examples=("f()(t(2, 3))", "f()(t(2, dtype=i64))"),
+)
 def squashing_layer(*_: Any, **__: Any) -> Result:
     """The same shape; integers become float32."""
     return layer(squashing)

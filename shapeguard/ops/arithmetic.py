@@ -38,6 +38,7 @@ _GROWING = frozenset({"**", "<<"})
 _LARGEST_EXPONENT = 64
 _LARGEST_EXPONENT_OF_SUM = 4
 _LONGEST = 1000
+_LONGEST_NUMBER = 256
 
 
 def arithmetic(operator: str, left: Any, right: Any) -> Value:
@@ -72,6 +73,8 @@ def _concrete(value: Any) -> int | float | None:
 def _worked_out(operator: str, left: Any, right: Any) -> Value:
     if operator in _GROWING and not -_LARGEST_EXPONENT <= right <= _LARGEST_EXPONENT:
         return UNKNOWN
+    if any(isinstance(value, int) and value.bit_length() > _LONGEST_NUMBER for value in (left, right)):
+        return UNKNOWN
     try:
         result = _FUNCTIONS[operator](left, right)
     except (ArithmeticError, TypeError, ValueError):
@@ -93,7 +96,7 @@ def _of_symbols(operator: str, left: Dim, right: Dim) -> Value:
         return UNKNOWN
     try:
         result: Dim = _FUNCTIONS[operator](left, right)
-    except ZeroDivisionError:
+    except ArithmeticError:
         return UNKNOWN
     return result
 

@@ -262,3 +262,45 @@ def multihead_attention_layer(
             {"weight": parameter((size, size), made), "bias": parameter((size,), made, present=biased)},
         ),
     )
+
+
+@op(
+    "torch.nn.functional.multi_head_attention_forward",
+    examples=(
+        "f(t(5, 6, 4), t(3, 6, 4), t(3, 6, 4), 4, 2, t(12, 4), t(12), None, None, False, 0.0, t(4, 4), t(4))",
+        "f(t(5, 4), t(3, 4), t(3, 4), 4, 2, t(12, 4), None, None, None, True, 0.0, t(4, 4), None, need_weights=False)",
+        "f(t(5, 6, 8), t(3, 6, 8), t(3, 6, 8), 4, 2, t(12, 4), t(12), None, None, False, 0.0, t(4, 4), t(4))",
+        "f(t(5, 6, 4), t(3, 6, 4), t(2, 6, 4), 4, 2, t(12, 4), t(12), None, None, False, 0.0, t(4, 4), t(4))",
+    ),
+)
+def multi_head_attention_forward(
+    query: Any,
+    key: Any,
+    value: Any,
+    embed_dim_to_check: Any,
+    num_heads: Any,
+    in_proj_weight: Any,
+    in_proj_bias: Any,
+    bias_k: Any,
+    bias_v: Any,
+    add_zero_attn: Any,
+    *_: Any,
+    key_padding_mask: Any = None,
+    need_weights: Any = True,
+    attn_mask: Any = None,
+    use_separate_proj_weight: Any = False,
+    average_attn_weights: Any = True,
+    **more: Any,
+) -> Result:
+    """What nn.MultiheadAttention does, with the weights as arguments."""
+    del in_proj_weight, in_proj_bias, bias_v
+    # What else is given by place stands behind the weights.
+    if len(_) > 4 or more.get("static_k") is not None or more.get("static_v") is not None:  # noqa: PLR2004
+        return (UNKNOWN_TENSOR, UNKNOWN)
+    size = dim_of(embed_dim_to_check)
+    added = [False if bias_k is None else True if isinstance(bias_k, Tensor) else None, flag_of(add_zero_attn)]
+    own = None if flag_of(use_separate_proj_weight) is not False else size
+    extra = None if None in added else Dim(sum(map(bool, added)))
+    heads = Heads("multi_head_attention_forward", size, dim_of(num_heads), own, own, batch_first=False, extra=extra)
+    wanted, average = flag_of(need_weights), flag_of(average_attn_weights)
+    return attend(heads, query, key, value, key_padding_mask, attn_mask, need_weights=wanted, average=average)

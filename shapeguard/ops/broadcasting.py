@@ -35,7 +35,7 @@ def operand_shapes(operands: Sequence[Any]) -> list[Shape] | None:
 def stretch_together(operands: Sequence[Any], dtype: str | None) -> Result:
     """A tensor of the operands' common shape."""
     found = operand_shapes(operands)
-    return UNKNOWN if found is None else tensor_of(shapes.broadcast(*found), dtype)
+    return UNKNOWN if found is None else tensor_of(shapes.broadcast(*found, likely=True), dtype)
 
 
 def stretch_into(target: Shape, source: Shape) -> Shape | Mismatch:

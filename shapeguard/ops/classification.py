@@ -25,6 +25,11 @@ def _demand_classes(demands: Demands, values: Mapping[str, Any], axes: tuple[Axi
     """Demand a class for each place of the input."""
     place = _class_axis(axes)
     wanted = (*axes[:place], *axes[place + 1 :])
+    given = axes_of(values.get("target"))
+    if len(axes) == 1 and given is not None and len(given) == 1 and given[0].size in (1, None):
+        # One sample may come with its class in an axis of 1.
+        _demand_class_weights(demands, values, axes[place])
+        return wanted
     sizes = show([axis.size for axis in axes])
     demands.shape(values.get("target"), wanted, "target", f"the classes are axis {place} of `input` {sizes}")
     dtype = dtype_of(values.get("target"))
@@ -54,8 +59,9 @@ def _negative_likelihood(demands: Demands, values: Mapping[str, Any]) -> Sequenc
 
 
 def _multi_margin(demands: Demands, values: Mapping[str, Any]) -> Sequence[Axis] | None:
-    axes = demands.rank(values.get("input"), 1, 2)
-    if axes is None:
+    axes = demands.rank(values.get("input"), 0, 2)
+    # Devices disagree on what a lone number gives.
+    if not axes:
         return None
     if len(axes) == 1:
         # One sample may come with its class in an axis of 1.
@@ -65,9 +71,9 @@ def _multi_margin(demands: Demands, values: Mapping[str, Any]) -> Sequence[Axis]
 
 
 def _multilabel_margin(demands: Demands, values: Mapping[str, Any]) -> Sequence[Axis] | None:
-    axes = demands.rank(values.get("input"), 1, 2)
+    axes = demands.rank(values.get("input"), 0, 2)
     demands.shape(values.get("target"), axes, "target")
-    return None if axes is None else axes[:-1]
+    return axes[:-1] if axes else None
 
 
 def _multilabel_soft_margin(demands: Demands, values: Mapping[str, Any]) -> Sequence[Axis] | None:
@@ -76,7 +82,8 @@ def _multilabel_soft_margin(demands: Demands, values: Mapping[str, Any]) -> Sequ
     if axes is None or not isinstance(target, Tensor):
         return None
     together = demands.takes(shapes.broadcast(Shape(axes), target.shape))
-    return None if together is None else together[:-1]
+    # The classes are where the input has them; further axes of the target stay.
+    return None if together is None else (*together[: len(axes) - 1], *together[len(axes) :])
 
 
 _PAIR = ("input", "target")
@@ -139,4 +146,27 @@ register_loss(
     _multilabel_soft_margin,
     ("t(2, 3), t(2, 3)", "t(3), t(3)", "t(2, 5, 3), t(2, 5, 3)", "t(2, 3), t(2, 4)"),
     options=("weight",),
+)
+
+
+def _connectionist(demands: Demands, values: Mapping[str, Any]) -> Sequence[Axis] | None:
+    axes = demands.rank(values.get("log_probs"), 2, 3, "log_probs")
+    demands.rank(values.get("targets"), 1, 2, "targets")
+    if axes is None:
+        return None
+    batch = axes[1:-1]
+    for name in ("input_lengths", "target_lengths"):
+        lengths = values.get(name)
+        if batch and isinstance(lengths, Tensor) and lengths.shape.rank == 1:
+            demands.shape(lengths, batch, name, "there is one for each sample")
+    return batch
+
+
+register_loss(
+    "ctc_loss",
+    "CTCLoss",
+    ("log_probs", "targets", "input_lengths", "target_lengths"),
+    _connectionist,
+    # Lengths of zero are refused, and the meta device has no others.
+    ("t(5), t(3, dtype=i64), t(3, dtype=i64), t(3, dtype=i64)",),
 )

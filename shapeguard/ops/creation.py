@@ -8,7 +8,16 @@ from collections.abc import Callable
 from typing import Any
 
 from shapeguard.ops.arguments import read_dtype, read_number, read_shape, tensor_of
-from shapeguard.ops.promotion import BOOL, DEFAULT_FLOAT, as_complex, as_real, category, dtype_of_number, result_type
+from shapeguard.ops.promotion import (
+    BOOL,
+    DEFAULT_FLOAT,
+    INTEGER,
+    as_complex,
+    as_real,
+    category,
+    dtype_of_number,
+    result_type,
+)
 from shapeguard.ops.registry import op
 from shapeguard.ops.values import UNKNOWN, UNKNOWN_TENSOR, Result, Tensor, Unknown
 from shapeguard.shapes import shape as shapes
@@ -99,6 +108,7 @@ def _steps(start: Any, end: Any, step: Any) -> Dim | None:
         "f(end=5)",
         "f(0, 10, step=3, dtype=torch.float32)",
         "f(start=1, end=4)",
+        "f(0, -8.5, -4.0, dtype=i64)",
         "f(0)",
         "f(7, 2)",
     ),
@@ -114,10 +124,20 @@ def arange(*bounds: Any, start: Any = None, end: Any = None, step: Any = None, d
         step = given.pop(0) if given else Dim(1)
     kinds = [dtype_of_number(bound) for bound in (start, end, step)]
     held = None if None in kinds else DEFAULT_FLOAT if DEFAULT_FLOAT in kinds else "int64"
+    wanted = read_dtype(dtype, held)
+    if wanted is None and DEFAULT_FLOAT in kinds:
+        return Tensor(Shape.of(None))
+    if category(wanted) == INTEGER:
+        start, end, step = map(_truncated, (start, end, step))
     size = _steps(start, end, step)
     if size is not None and (as_int(size) or 0) < 0:
         return InvalidSize((size,), 0)
-    return Tensor(Shape.of(size), read_dtype(dtype, held))
+    return Tensor(Shape.of(size), wanted)
+
+
+def _truncated(bound: Any) -> Any:
+    """A bound as torch takes it where the numbers are to be whole."""
+    return Dim(int(bound)) if isinstance(bound, float) and math.isfinite(bound) else bound
 
 
 @op(

@@ -114,7 +114,8 @@ def _result_of(equation: str, terms: Iterable[Term], text: str | None) -> Term |
     return result
 
 
-def _follow(equation: str, operands: tuple[Any, ...]) -> Result:
+def follow(equation: str, operands: tuple[Any, ...]) -> Result:
+    """What an equation makes of its operands."""
     left, arrow, right = equation.partition("->")
     parts = left.split(",")
     if len(parts) != len(operands):
@@ -179,4 +180,4 @@ def einsum(equation: Any, *operands: Any) -> Result:
         operands = operands[0]
     if not isinstance(equation, str) or not all(isinstance(operand, Tensor) for operand in operands[1:] or operands):
         return UNKNOWN_TENSOR
-    return _follow(equation, operands)
+    return follow(equation, operands)

@@ -69,6 +69,8 @@ def filled_by_fan(tensor: Any, *_: Any, **__: Any) -> Result:
 
 # Drawing from it is impossible on the meta device.
 @op("torch.nn.init.orthogonal_", examples=("f(t(3))",))
+@op("torch.nn.init.sparse_", examples=("f(t(3), 0.1)",))
+@op("torch.nn.init.dirac_", examples=("f(t(3))",))
 def orthogonal(tensor: Any, *_: Any, **__: Any) -> Result:
     """A weight that is a matrix once its later axes are joined."""
     return _at_least_a_matrix(tensor, "... out in")

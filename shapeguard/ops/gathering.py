@@ -66,7 +66,7 @@ def index_select(input: Any, dim: Any, index: Any) -> Result:
 
 def _refuse_larger(index: Tensor, other: Tensor, *, free: int | None) -> tuple[Mismatch | None, bool]:
     """What is wrong where `index` is larger than `other` in an axis other than `free`, and whether it surely is."""
-    if index.shape.axes is None or other.shape.axes is None or index.shape.axes == (Axis.of(0),):
+    if index.shape.axes is None or other.shape.axes is None or any(axis.size == 0 for axis in index.shape.axes):
         return None, False
     sizes, limits = sizes_of(index.shape.axes), sizes_of(other.shape.axes)
     if max(len(sizes), 1) != max(len(limits), 1):
@@ -91,6 +91,7 @@ def _refuse_larger(index: Tensor, other: Tensor, *, free: int | None) -> tuple[M
         "f(t(5), 0, t(7, dtype=i64))",
         "f(t(2, 5), 1, t(3, 3, dtype=i64))",
         "f(t(2, 5), 1, t(2, dtype=i64))",
+        "f(t(5), 0, t(2, 0, dtype=i64))",
         "f(t(2, 5), 2, t(2, 3, dtype=i64))",
         "f(t(2, 5), 1, t(2, 3))",
     ),

@@ -11,8 +11,8 @@ from shapeguard.ops.promotion import promote_types
 from shapeguard.ops.reading import Axes, as_tensor, compare_sizes, gathered, otherwise, sizes_of
 from shapeguard.ops.registry import op
 from shapeguard.ops.selecting import ZERO, atleast, axis_for, refuse_rank, replace_axis
-from shapeguard.ops.values import Result, Tensor
-from shapeguard.shapes.dim import Dim
+from shapeguard.ops.values import UNKNOWN, Result, Tensor
+from shapeguard.shapes.dim import Dim, as_int
 from shapeguard.shapes.mismatch import DtypeMismatch, InvalidArgument, JoinMismatch, Mismatch, OrderMismatch, WrongRank
 from shapeguard.shapes.shape import UNKNOWN_AXIS, Axis, Shape, same_order
 from shapeguard.shapes.whole import rejoin
@@ -222,7 +222,7 @@ def meshgrid(*tensors: Any, indexing: Any = None) -> Result:
     """For each vector, a grid over all of them that varies along its own axis."""
     given = known_tensors(gathered(tensors)) if isinstance(gathered(tensors), tuple) else known_tensors(tensors)
     if not given or any(tensor == Tensor(Shape.unknown()) for tensor in given[:1] if len(given) == 1):
-        return otherwise(None)
+        return UNKNOWN
     axes: list[Axis] = []
     for tensor in given:
         wrong = refuse_rank(tensor, 0, 1)
@@ -273,3 +273,40 @@ def cartesian_prod(*tensors: Any) -> Result:
     if not given:
         return otherwise(None)
     return Tensor(Shape((count,) if len(given) == 1 else (count, Axis.of(len(given)))), joint_dtype(given))
+
+
+@op(
+    "torch.nn.utils.rnn.pad_sequence",
+    examples=(
+        "f([t(3, 4), t(5, 4)])",
+        "f([t(3), t(5), t(2)], batch_first=True)",
+        "f([t(3, 4, 2), t(5, 4, 2)], True, 0.5)",
+        "f([t(3, 4), t(5, 3)])",
+        "f([t(3, 4), t(5)])",
+    ),
+)
+def pad_sequence(
+    sequences: Any,
+    batch_first: Any = False,  # noqa: FBT002 - torch's
+    padding_value: Any = None,
+    padding_side: Any = None,
+) -> Result:
+    """Tensors that differ in their first axes, filled up to the longest and stacked."""
+    given = known_tensors(sequences)
+    if not given:
+        return otherwise(None)
+    dtype = given[0].dtype
+    shapes = [tensor.shape.axes for tensor in given if tensor.shape.axes is not None]
+    if not shapes:
+        return otherwise(None, dtype)
+    common = match_all(shapes, 0)
+    if isinstance(common, Mismatch) or not common.axes:
+        return otherwise(common if isinstance(common, Mismatch) else None, dtype)
+    lengths = [axes[0].size for axes in shapes] if len(shapes) == len(given) else [None]
+    numbers = [None if length is None else as_int(length) for length in lengths]
+    whole = [number for number in numbers if number is not None]
+    longest = Dim(max(whole)) if len(whole) == len(numbers) else lengths[0] if len(set(lengths)) == 1 else None
+    steps, batch = axis_for(longest), Axis.of(len(given))
+    if not isinstance(batch_first, bool):
+        return Tensor(Shape((UNKNOWN_AXIS, UNKNOWN_AXIS, *common.axes[1:])), dtype)
+    return Tensor(Shape((batch, steps, *common.axes[1:]) if batch_first else (steps, batch, *common.axes[1:])), dtype)

@@ -19,6 +19,7 @@ from shapeguard.ops.demands import (
     parameter_dtype,
     sizes_of,
 )
+from shapeguard.ops.promotion import as_real
 from shapeguard.ops.registry import module, op
 from shapeguard.ops.values import UNKNOWN, UNKNOWN_TENSOR, Result, Tensor
 from shapeguard.shapes import shape as shapes
@@ -236,6 +237,9 @@ def embedding_bag(
     input: Any, weight: Any, offsets: Any = None, *_: Any, include_last_offset: Any = False, **__: Any
 ) -> Result:
     """One sum, mean or maximum of rows for each bag."""
+    if is_floating(dtype_of(input)) and is_floating(dtype_of(weight)) is False:
+        # An old order of the arguments, of which torch only warns.
+        return _embedding_bag("embedding_bag", weight, input, offsets, include_last_offset)
     return _embedding_bag("embedding_bag", input, weight, offsets, include_last_offset)
 
 
@@ -395,8 +399,8 @@ def pairwise_distance(x1: Any, x2: Any, p: Any = 2.0, eps: Any = 1e-6, keepdim: 
     if axes is not None and not axes:
         demands.note(AxisOutOfRange(-1, 0))
     if not axes or kept is None:
-        return demands.gives(None, floating(x1))
-    return demands.gives((*axes[:-1], 1) if kept else axes[:-1], floating(x1))
+        return demands.gives(None, as_real(floating(x1)))
+    return demands.gives((*axes[:-1], 1) if kept else axes[:-1], as_real(floating(x1)))
 
 
 @module("torch.nn.PairwiseDistance", examples=("f()(t(2, 3), t(2, 3))", "f(keepdim=True)(t(2, 3), t(2, 3))"))

@@ -189,8 +189,8 @@ def qr(A: Any, mode: Any = "reduced", **_: Any) -> Result:
     return Tensor(Shape((*batch, rows, inner)), A.dtype), Tensor(Shape((*batch, inner, columns)), A.dtype)
 
 
-@op("torch.linalg.pinv", "torch.pinverse", "Tensor.pinverse", examples=_RECTANGULAR)
-def pinv(input: Any, *_: Any, **__: Any) -> Result:
+@op("torch.pinverse", "Tensor.pinverse", examples=_RECTANGULAR)
+def pinverse(input: Any, *_: Any) -> Result:
     """The pseudo-inverse, which has as many rows as there were columns."""
     parts = _split_matrix(input)
     if isinstance(parts, Mismatch):
@@ -198,12 +198,36 @@ def pinv(input: Any, *_: Any, **__: Any) -> Result:
     return UNKNOWN_TENSOR if parts is None else Tensor(Shape((*parts[0], parts[2], parts[1])), input.dtype)
 
 
+@op("torch.linalg.pinv", examples=(*_RECTANGULAR, "f(t(5, 2, 3), rtol=t(5))", "f(t(2, 3), atol=t(5), rtol=t(4, 1))"))
+def pinv(A: Any, rcond: Any = None, hermitian: Any = False, *, atol: Any = None, rtol: Any = None, **_: Any) -> Result:
+    """The pseudo-inverse; tolerances may be tensors, one number for each matrix."""
+    del hermitian
+    inverse = pinverse(A)
+    tolerances = [value for value in (rcond, atol, rtol) if isinstance(value, Tensor)]
+    if (
+        not isinstance(inverse, Tensor)
+        or inverse.shape.axes is None
+        or any(axis.size == 0 for axis in inverse.shape.axes)
+    ):
+        return inverse
+    if UNKNOWN in (rcond, atol, rtol):
+        return UNKNOWN_TENSOR
+    if not tolerances:
+        return inverse
+    batch = shapes.broadcast(Shape(inverse.shape.axes[:-2]), *(value.shape for value in tolerances))
+    if isinstance(batch, Mismatch) or batch.axes is None:
+        return batch if isinstance(batch, Mismatch) else UNKNOWN_TENSOR
+    return Tensor(Shape((*batch.axes, *inverse.shape.axes[-2:]), batch.doubt), inverse.dtype)
+
+
 @op("torch.linalg.matrix_rank", examples=("f(t(2, 3))", "f(t(5, 4, 3))"))
-def matrix_rank(A: Any, *_: Any, **__: Any) -> Result:
-    """A whole number for each matrix."""
+def matrix_rank(A: Any, *more: Any, **named: Any) -> Result:
+    """A whole number for each matrix; tolerances may be tensors, one number for each matrix."""
     parts = _split_matrix(A)
     if isinstance(parts, Mismatch):
         return parts
+    if any(value is UNKNOWN or isinstance(value, Tensor) for value in (*more, *named.values())):
+        return Tensor(Shape.unknown(), "int64")
     return Tensor(Shape.unknown() if parts is None else Shape(parts[0]), "int64")
 
 
@@ -257,12 +281,15 @@ def _solved_matrices(A: Tensor, B: Tensor, doubt: Mismatch | None) -> Result:
         "f(t(3, 3), t(3))",
         "f(t(5, 3, 3), t(5, 3))",
         "f(t(5, 3, 3), t(3, 2))",
+        "f(t(5, 3, 3), t(4, 3), left=False)",
         "f(t(3, 4), t(3, 2))",
         "f(t(3, 3), t(4, 2))",
     ),
 )
 def solve(A: Any, B: Any, *, left: Any = True, **_: Any) -> Result:
     """X where A X is B."""
+    if left is False:
+        return _from_the_right(A, B, wide=False)
     return _solved(A, B, wide=False) if left is True else UNKNOWN_TENSOR
 
 
@@ -272,11 +299,34 @@ def solve(A: Any, B: Any, *, left: Any = True, **_: Any) -> Result:
         "f(t(3, 3), t(3, 4), upper=True)",
         "f(t(5, 1, 3, 3), t(2, 3, 4), upper=False)",
         "f(t(3, 3), t(4, 2), upper=True)",
+        "f(t(3, 3), t(4, 3), upper=True, left=False)",
+        "f(t(3, 3), t(3, 4), upper=True, left=False)",
     ),
 )
 def solve_triangular(A: Any, B: Any, *, left: Any = True, **_: Any) -> Result:
     """X where A X is B and A is triangular."""
+    if left is False:
+        return _from_the_right(A, B, wide=True)
     return _solved(A, B, wide=True) if left is True else UNKNOWN_TENSOR
+
+
+def _from_the_right(A: Any, B: Any, *, wide: bool) -> Result:
+    """X where X A is B."""
+    if not isinstance(A, Tensor) or not isinstance(B, Tensor) or A.shape.axes is None or B.shape.axes is None:
+        return UNKNOWN_TENSOR
+    wrong = _check_square(A)[0]
+    if wrong is not None:
+        return wrong
+    if not wide and _holds_vectors(A.shape.axes, B.shape.axes) is not False:
+        return UNKNOWN_TENSOR
+    wrong = check_rank("B", B.shape, "... k n")
+    if wrong is not None:
+        return wrong
+    turned = _solved(A, Tensor(Shape((*B.shape.axes[:-2], B.shape.axes[-1], B.shape.axes[-2])), B.dtype), wide=True)
+    if not isinstance(turned, Tensor) or turned.shape.axes is None:
+        return turned
+    axes = turned.shape.axes
+    return Tensor(Shape((*axes[:-2], axes[-1], axes[-2]), turned.shape.doubt), turned.dtype)
 
 
 @op("torch.cholesky_solve", "Tensor.cholesky_solve", examples=("f(t(3, 4), t(3, 3))", "f(t(4, 2), t(3, 3))"))

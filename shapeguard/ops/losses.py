@@ -7,6 +7,7 @@ from typing import Any, TypeAlias
 
 from shapeguard.ops.demands import Demands, Sized, axes_of, layer, sizes_of
 from shapeguard.ops.layers import floating
+from shapeguard.ops.promotion import as_real
 from shapeguard.ops.registry import module, op
 from shapeguard.ops.values import UNKNOWN, Result, Tensor
 from shapeguard.shapes import shape as shapes
@@ -50,7 +51,9 @@ def register_loss(
             sizes = None
         elif reduction != "none":
             sizes = ()
-        return demands.gives(sizes, floating(values.get(tensors[0])))
+        # Where several kinds of fractions meet, some losses promote.
+        kinds = {dtype for word in tensors if (dtype := floating(values.get(word))) is not None}
+        return demands.gives(sizes, as_real(floating(values.get(tensors[0]))) if len(kinds) == 1 else None)
 
     shown = [word for word in reductions if word != "mean" or "batchmean" not in reductions]
     calls = [f"f({call}, reduction={word!r})" for call in examples for word in shown]
@@ -147,10 +150,12 @@ def _gaussian(demands: Demands, values: Mapping[str, Any]) -> Sequence[Sized] | 
     if given is None or target is None:
         return None
     if spread is not None and len(spread) == len(given):
-        # One variance for each element, or one for the last axis.
-        demands.shape(values["var"], (*given[:-1], *spread[-1:]), "var")
-        if given and spread[-1].size is not None and spread[-1].size != 1:
-            demands.axis(spread, -1, given[-1].size, "var")
+        # One variance for each element, or one along a single axis.
+        shared = [one.size == 1 and other.size != 1 for one, other in zip(spread, given, strict=True)]
+        wanted = spread if sum(shared) == 1 else given
+        demands.shape(
+            values["var"], [one if at else two for at, one, two in zip(shared, wanted, given, strict=True)], "var"
+        )
     elif spread is not None and given:
         demands.shape(values["var"], given[:-1], "var")
     return stretched("input", "target")(demands, values)

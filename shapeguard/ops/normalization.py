@@ -23,6 +23,7 @@ from shapeguard.ops.values import UNKNOWN, Result, Tensor
 from shapeguard.shapes.compare import compare
 from shapeguard.shapes.dim import Dim
 from shapeguard.shapes.mismatch import LayerMismatch, LayerShapeMismatch
+from shapeguard.shapes.shape import Shape
 
 
 def _normalized(normalized_shape: Any) -> tuple[Dim | None, ...] | None:
@@ -135,10 +136,13 @@ def _over_channels(
     axis: int = 1,
     strict: bool = True,
     held: Mapping[str, Any] | None = None,
+    empty_vector: bool = False,
 ) -> Result:
     if not isinstance(input, Tensor):
         return UNKNOWN
     demands = Demands(name)
+    if empty_vector and input.shape.rank == 1 and (input.shape.axes or ())[0].size == 0:
+        return Tensor(Shape(input.shape.axes), floating(input))
     axes = demands.rank(input, *ranks)
     if axes is not None and not strict and axes[axis].size is not None and (size := dim_of(channels)) is not None:
         # Without parameters torch only warns.
@@ -166,6 +170,8 @@ def _channels_of(*parameters: Any) -> Dim | None:
         "f(t(2, 3, 4), t(3), t(3))",
         "f(t(2, 3, 4, 4), t(3), t(3), t(3), t(3), training=True)",
         "f(t(2, 3), None, None, training=True)",
+        "f(t(0), t(0), t(0))",
+        "f(t(3), t(3), t(3))",
         "f(t(2, 3, 4), t(4), t(4))",
     ),
 )
@@ -174,7 +180,7 @@ def batch_norm(
 ) -> Result:
     """The same shape; one mean and variance for each channel, in axis 1."""
     held = {"running_mean": running_mean, "running_var": running_var, "weight": weight, "bias": bias}
-    return _over_channels("batch_norm", input, _channels_of(*held.values()), (2, None), held=held)
+    return _over_channels("batch_norm", input, _channels_of(*held.values()), (2, None), held=held, empty_vector=True)
 
 
 @op(

@@ -31,6 +31,10 @@ def _angle(dtype: str | None) -> str | None:
     return as_real(as_float(dtype))
 
 
+def _squared(dtype: str | None) -> str | None:
+    return "int64" if dtype == "bool" else dtype
+
+
 def _whole(dtype: str | None, value: str = "input") -> str | DtypeMismatch | None:
     if category(dtype) in (FLOAT, COMPLEX):
         return DtypeMismatch(value, str(dtype), "whole numbers or bools")
@@ -57,9 +61,11 @@ _UNARY: tuple[tuple[DtypeRule, str], ...] = (
     (_angle, "angle"),
     (
         _same,
-        "sign sgn floor ceil round|special.round trunc|fix square relu nan_to_num conj_physical",
+        "sign sgn floor ceil round|special.round trunc|fix relu nan_to_num conj_physical",
     ),
-    (_same, "conj positive real"),
+    (_same, "conj positive"),
+    (as_real, "real"),
+    (_squared, "square"),
     (_whole, "bitwise_not"),
     (_signed, "neg|negative"),
     (_bool, "logical_not"),
@@ -85,6 +91,8 @@ def _of_one_in_place(rule: DtypeRule) -> Callable[..., Result]:
         if not isinstance(input, Tensor):
             return UNKNOWN
         dtype = rule(input.dtype)
+        if rule is as_real and category(input.dtype) == COMPLEX:
+            return DtypeMismatch("input", str(input.dtype), f"one that can hold {dtype} and nothing else")
         return dtype if isinstance(dtype, DtypeMismatch) else change_in_place(input, (), dtype)
 
     return apply
@@ -96,6 +104,10 @@ def _register_unary() -> None:
             ("f(t(2, 3, dtype=i64))",) if rule is not _signed else ("f(t(2, dtype=i64))", "f(t(2, dtype=boolean))")
         )
         examples = ("f(t(2, 3))", *on_whole)
+        if rule is _squared:
+            examples = (*examples, "f(t(2, dtype=boolean))")
+        if rule is as_real:
+            examples = (*examples, "f(t(2, dtype=torch.complex64))")
         for row in rows.split():
             names = row.split("|")
             plain = [name for name in names if "." not in name]

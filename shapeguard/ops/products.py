@@ -313,6 +313,7 @@ def multi_dot(tensors: Any, **_: Any) -> Result:
         "f(t(2, 3, 4), t(4, 5, 3), dims=([1, 2], [2, 0]))",
         "f(t(2, 3), t(4, 3), dims=1)",
         "f(t(2, 3), t(3, 2), dims=([0], [0]))",
+        "f(t(2, 1), t(3, 4), dims=1)",
         "f(t(2, 3), t(3, 2), dims=([5], [0]))",
         "f(t(2, 3), t(3, 2), dims=([0, 1], [0]))",
     ),
@@ -340,9 +341,10 @@ def tensordot(a: Any, b: Any, dims: Any = Dim(2), **_: Any) -> Result:
     doubt: Mismatch | None = None
     for left_axis, right_axis in zip(left, right, strict=True):
         mismatch, sure = check_contraction(a.shape, b.shape, left_axis - rank, right_axis - other_rank)
-        one_size = {axis.size for axis in (a.shape.axes[left_axis], b.shape.axes[right_axis])}
         # An axis of 1 stands for any size in a sum.
-        if mismatch is not None and sure and Dim(1) not in one_size:
+        if mismatch is None or 1 in (a.shape.axes[left_axis].size, b.shape.axes[right_axis].size):
+            continue
+        if sure:
             return mismatch
         doubt = doubt or mismatch
     kept = [axis for position, axis in enumerate(a.shape.axes) if position not in left]

@@ -95,7 +95,8 @@ def common_dtype(*tensors: Tensor) -> str | None:
 
 def refuse_index(index: Tensor) -> Mismatch | None:
     """What is wrong with the dtype of an index, if anything surely is."""
-    if index.dtype in INDEX_DTYPES:
+    # No element, no index: torch looks no further.
+    if index.dtype in INDEX_DTYPES or any(axis.size == 0 for axis in index.shape.axes or ()):
         return None
     return DtypeMismatch("index", index.dtype or "", "int64")
 

@@ -9,9 +9,10 @@ from typing import Any
 from shapeguard.ops.arguments import axis_positions, check_axis, read_dtype, tensor_of
 from shapeguard.ops.broadcasting import stretch_together
 from shapeguard.ops.promotion import as_float, as_real, as_total, only_floats, result_type
+from shapeguard.ops.reading import not_below_zero
 from shapeguard.ops.registry import op
 from shapeguard.ops.values import UNKNOWN, Result, Tensor, Unknown
-from shapeguard.shapes.dim import Dim, as_int
+from shapeguard.shapes.dim import Dim
 from shapeguard.shapes.mismatch import DtypeMismatch, Mismatch, RankMismatch
 from shapeguard.shapes.shape import UNKNOWN_AXIS, Axis, Shape
 
@@ -337,6 +338,8 @@ def dist(input: Any, other: Any, *_: Any) -> Result:
         "f(t(2, 3), dim=2)",
         "f(t())",
         "f(t(3, dtype=boolean))",
+        "f(t(2, 3), prepend=t(2, 1), append=t(2, 2))",
+        "f(t(2, 3), n=0, prepend=t(2, 1))",
     ),
 )
 def diff(input: Any, n: Any = Dim(1), dim: Any = Dim(-1), prepend: Any = None, append: Any = None, **_: Any) -> Result:
@@ -351,9 +354,14 @@ def diff(input: Any, n: Any = Dim(1), dim: Any = Dim(-1), prepend: Any = None, a
     axes = [UNKNOWN_AXIS] * len(input.shape.axes) if positions is None else list(input.shape.axes)
     for position in positions or ():
         size = axes[position].size
-        counted = size is not None and isinstance(n, Dim) and prepend is None and append is None
-        shorter = size - n if counted and size is not None else None
-        if shorter is not None and (as_int(shorter) or 0) < 0:
-            shorter = Dim(0)
-        axes[position] = UNKNOWN_AXIS if shorter is None else Axis.of(shorter)
+        more = [_length_along(part, position) for part in (prepend, append) if part is not None]
+        if size is None or not isinstance(n, Dim) or None in more:
+            axes[position] = UNKNOWN_AXIS
+        elif n != 0:
+            axes[position] = Axis.of(not_below_zero(sum((part for part in more if part is not None), size) - n))
     return Tensor(Shape(tuple(axes)), input.dtype)
+
+
+def _length_along(part: Any, position: int) -> Dim | None:
+    axes = part.shape.axes if isinstance(part, Tensor) else None
+    return axes[position].size if axes is not None and position < len(axes) else None

@@ -264,10 +264,13 @@ def flip(input: Any, dims: Any) -> Result:
     return keep_shape(x)
 
 
-@op("Tensor.flip", examples=("f(t(2, 3), 0)", "f(t(2, 3), 0, 1)", "f(t(2, 3), (-1,))", "f(t(2, 3), 2)"))
-def flip_method(input: Any, *dims: Any) -> Result:
+@op(
+    "Tensor.flip",
+    examples=("f(t(2, 3), 0)", "f(t(2, 3), 0, 1)", "f(t(2, 3), (-1,))", "f(t(2, 3), dims=(1,))", "f(t(2, 3), 2)"),
+)
+def flip_method(input: Any, *axes: Any, dims: Any = None) -> Result:
     """Some axes backwards, which may be given one by one."""
-    return flip(input, gathered(dims))
+    return flip(input, gathered(axes) if dims is None else dims)
 
 
 @op("torch.fliplr", "Tensor.fliplr", examples=("f(t(2, 3))", "f(t(2))"))

@@ -109,12 +109,13 @@ def cosine_similarity(x1: Any, x2: Any, dim: Any = Dim(1), **_: Any) -> Result:
         "f(t(5, 2, 3), t(5, 4, 3))",
         "f(t(2, 3), t(4, 3))",
         "f(t(5, 1, 2, 3), t(6, 4, 3), p=1.0)",
+        "f(t(2, 3), t(4, 3), 1.0, 'donot_use_mm_for_euclid_dist')",
         "f(t(2, 3), t(4, 5))",
         "f(t(3), t(4, 3))",
         "f(t(5, 2, 3), t(6, 4, 3))",
     ),
 )
-def cdist(x1: Any, x2: Any, **_: Any) -> Result:
+def cdist(x1: Any, x2: Any, *_: Any, **__: Any) -> Result:
     """The distance of each row of one to each of the other."""
     if not isinstance(x1, Tensor) or not isinstance(x2, Tensor):
         return UNKNOWN
