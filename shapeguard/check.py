@@ -111,7 +111,7 @@ def inspect_file(path: str) -> tuple[Source, Analysis]:
     if isinstance(source, Diagnostic) or (errors and not source.cells):
         raise UsageError(f"{path}:{errors[0].span.line}:{errors[0].span.column} {errors[0].message}")
     try:
-        return source, analyse(source)
+        return source, analyse(source, guessing=True)
     except Exception as error:
         found = _failure(path, error)
         raise UsageError(f"{path}: {found.message} {found.notes[0]}") from error

@@ -19,7 +19,7 @@ EVERYTHING = frozenset(each.code for each in CODES)
 NAMES = {each.code: each.name for each in CODES}
 
 
-def analyse_marks(source):
+def analyse_marks(source, *, guessing=False):
     """A finding for each code that stands in the text of a file as `mark_SG301`, and an expression of each kind."""
     found = []
     for number, line in enumerate(source.lines, start=1):

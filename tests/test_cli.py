@@ -77,7 +77,7 @@ except ShapeError as error:
 # check and shapes
 
 
-def analyse_products(source):
+def analyse_products(source, *, guessing=False):
     """A finding and an expression wherever `q @ k` stands."""
     spans = [
         Span(number, line.index("q @ k") + 1, number, line.index("q @ k") + 6)

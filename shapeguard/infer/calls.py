@@ -1,15 +1,16 @@
-"""What calls, operators and subscripts give: torch's by the operations, the file's own by following them."""
+"""What a call gives: torch's by the operations, Python's by its own functions, that of code which is read by following it."""
 
 from __future__ import annotations
 
 import ast
-import operator
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from shapeguard.infer.claims import parameter_value, with_defaults
-from shapeguard.infer.python import PYTHON, item_of, sizes_of
+from shapeguard.infer import changes, follow, hugging_face
+from shapeguard.infer.operations import as_operand, attempt, call_op
+from shapeguard.infer.python import PYTHON
 from shapeguard.infer.values import (
+    NOTHING,
     Bound,
     Chain,
     Class,
@@ -18,167 +19,21 @@ from shapeguard.infer.values import (
     Function,
     Instance,
     Many,
+    OneOf,
+    Scope,
     Symbol,
-    as_size,
+    certain,
     join,
 )
-from shapeguard.ops.indexing import ELLIPSIS, Slice
-from shapeguard.ops.indexing import subscript as subscript_tensor
-from shapeguard.ops.pointwise import binary
-from shapeguard.ops.registry import Op, find, renamed
-from shapeguard.ops.values import UNKNOWN, Dtype, Module, Tensor
-from shapeguard.shapes import shape as shapes
-from shapeguard.shapes.compare import compare
-from shapeguard.shapes.dim import Dim, as_int
+from shapeguard.ops.registry import Op, find
+from shapeguard.ops.values import UNKNOWN, Module, Tensor
 from shapeguard.shapes.mismatch import Mismatch
 
 if TYPE_CHECKING:
     from shapeguard.infer.expressions import Evaluator
 
-# Operations in which a value that isn't known may be a tensor as well as a number.
-_TAKES_TENSORS = (
-    "shapeguard.ops.pointwise",
-    "shapeguard.ops.products",
-    "shapeguard.ops.losses",
-    "shapeguard.ops.attention",
-)
-
-_TAKES_ANYTHING = ("torch.tensor", "torch.as_tensor")
-
-_OPERATORS: dict[type[ast.AST], str] = {
-    ast.Add: "+",
-    ast.Sub: "-",
-    ast.Mult: "*",
-    ast.Div: "/",
-    ast.FloorDiv: "//",
-    ast.Mod: "%",
-    ast.Pow: "**",
-    ast.MatMult: "@",
-    ast.BitAnd: "&",
-    ast.BitOr: "|",
-    ast.BitXor: "^",
-    ast.Eq: "==",
-    ast.NotEq: "!=",
-    ast.Lt: "<",
-    ast.LtE: "<=",
-    ast.Gt: ">",
-    ast.GtE: ">=",
-}
-
-
-def operate(op: type[ast.AST], left: Any, right: Any) -> Any:
-    """A binary operator or a comparison."""
-    if op in (ast.Is, ast.IsNot):
-        return _is(left, right, negated=op is ast.IsNot)
-    if isinstance(left, Tensor) or isinstance(right, Tensor):
-        operands = (UNKNOWN if isinstance(value, Symbol | tuple) else value for value in (left, right))
-        return binary(_OPERATORS[op], *operands) if op in _OPERATORS else UNKNOWN
-    if isinstance(left, tuple) and isinstance(right, tuple) and op is ast.Add:
-        return left + right
-    if isinstance(left, tuple) and op is ast.Mult and isinstance(right, Dim) and (count := as_int(right)) is not None:
-        return left * count if 0 <= count * len(left) <= 64 else UNKNOWN  # noqa: PLR2004 - longer lists aren't shapes
-    return _operate_sizes(op, as_size(left), as_size(right))
-
-
-_ARITHMETIC: dict[type[ast.AST], Callable[[Dim, Dim], Dim]] = {
-    ast.Add: operator.add,
-    ast.Sub: operator.sub,
-    ast.Mult: operator.mul,
-    ast.FloorDiv: operator.floordiv,
-    ast.Mod: operator.mod,
-}
-_ORDERS: dict[type[ast.AST], Callable[[int, int], bool]] = {
-    ast.Lt: operator.lt,
-    ast.LtE: operator.le,
-    ast.Gt: operator.gt,
-    ast.GtE: operator.ge,
-}
-_HIGHEST_POWER = 8
-
-
-def _operate_sizes(op: type[ast.AST], left: Any, right: Any) -> Any:
-    if op in (ast.Eq, ast.NotEq) and isinstance(left, str | bool | Dtype) and type(left) is type(right):
-        return (left == right) is (op is ast.Eq)
-    if not (isinstance(left, Dim) and isinstance(right, Dim)):
-        return UNKNOWN
-    if op in (ast.Eq, ast.NotEq):
-        equal = compare(left, right, at_least=1)
-        return UNKNOWN if equal is None else equal is (op is ast.Eq)
-    one, other = as_int(left), as_int(right)
-    try:
-        if op in _ARITHMETIC:
-            return _ARITHMETIC[op](left, right)
-        if op is ast.Pow and other is not None and 0 <= other < _HIGHEST_POWER:
-            return left**other
-    except (ArithmeticError, ValueError):
-        return UNKNOWN
-    return _ORDERS[op](one, other) if op in _ORDERS and one is not None and other is not None else UNKNOWN
-
-
-def _is(left: Any, right: Any, *, negated: bool) -> Any:
-    if right is None or left is None:
-        other = left if right is None else right
-        if other is None:
-            return not negated
-        if isinstance(other, Tensor | Dim | Module | Instance | Chain | Function | str | bool | tuple):
-            return negated
-    return UNKNOWN
-
-
-def operate_one(op: type[ast.unaryop], operand: Any) -> Any:
-    """A unary operator."""
-    if op is ast.Not:
-        return not operand if isinstance(operand, bool) else True if operand is None else UNKNOWN
-    if isinstance(operand, Tensor):
-        return operand
-    if op is ast.USub and isinstance(operand, float):
-        return -operand
-    operand = as_size(operand)
-    return -operand if op is ast.USub and isinstance(operand, Dim) else UNKNOWN
-
-
-def transposed(value: Tensor) -> Any:
-    """`x.T` and `x.mT`."""
-    rank = value.shape.rank
-    if rank is None or rank < 2:  # noqa: PLR2004 - a matrix
-        return value
-    outcome = shapes.transpose(value.shape, rank - 2, rank - 1)
-    return outcome if isinstance(outcome, Mismatch) else Tensor(outcome, value.dtype)
-
-
-def slice_of(start: Any, stop: Any, step: Any) -> Slice:
-    """A slice in a subscript."""
-    return Slice(start, stop, step)
-
-
-def subscript(owner: Any, index: Any) -> Any:
-    """`owner[index]`."""
-    if isinstance(owner, Tensor):
-        parts = index if isinstance(index, tuple) else (index,)
-        return subscript_tensor(
-            owner, tuple(as_size(part) if not isinstance(part, Symbol) else UNKNOWN for part in parts)
-        )
-    if isinstance(owner, Many):
-        return owner if isinstance(index, Slice) else owner.item
-    if isinstance(owner, Dictionary):
-        return owner.get(index)
-    items = owner.modules if isinstance(owner, Chain) else owner
-    if not isinstance(items, tuple):
-        return UNKNOWN
-    if isinstance(index, Slice):
-        parts = (index.start, index.stop, index.step)
-        start, stop, step = (as_int(part) if isinstance(part, Dim) else None for part in parts)
-        if (start, stop, step).count(None) > parts.count(None):
-            return UNKNOWN
-        chosen = items[start:stop:step]
-        return Chain(chosen) if isinstance(owner, Chain) else chosen
-    number = as_int(index) if isinstance(index, Dim) else None
-    if number is None:
-        return item_of(items) if items else UNKNOWN
-    return items[number] if -len(items) <= number < len(items) else UNKNOWN
-
-
-# Calls
+_GROWS = frozenset({"append", "extend", "insert", "pop", "remove", "clear", "update", "setdefault", "add"})
+_REGISTERS = frozenset({"register_buffer", "register_parameter", "add_module", "register_module"})
 
 
 def call(evaluator: Evaluator, node: ast.Call) -> Any:
@@ -186,249 +41,285 @@ def call(evaluator: Evaluator, node: ast.Call) -> Any:
     special = _special(evaluator, node)
     if special is not None:
         return special[0]
-    function = (
-        evaluator.value(node.func)
-        if not isinstance(node.func, ast.Attribute)
-        else evaluator.attribute(evaluator.value(node.func.value), node.func.attr)
-    )
-    arguments: list[Any] = []
+    function = evaluator.value(node.func)
+    arguments, named = _given(evaluator, node)
+    if arguments is None or named is None:
+        return UNKNOWN
+    if (function is UNKNOWN or isinstance(function, Symbol)) and isinstance(node.func, ast.Attribute):
+        return hugging_face.method(node.func.attr, [certain(value) for value in arguments])
+    result = apply(evaluator, function, arguments, named)
+    if isinstance(result, Tensor) and isinstance(node.func, ast.Attribute) and node.func.attr.endswith("_"):
+        _keep_in_place(evaluator, node.func.value, result)
+    return result
+
+
+def _keep_in_place(evaluator: Evaluator, owner: ast.expr, result: Tensor) -> None:
+    """`x.unsqueeze_(0)` changes what `x` is."""
+    if isinstance(owner, ast.Name) and isinstance(known := certain(evaluator.scope.get(owner.id)), Tensor):
+        evaluator.scope[owner.id] = Tensor(result.shape, known.dtype)
+
+
+def _given(evaluator: Evaluator, node: ast.Call) -> tuple[list[Any] | None, Scope | None]:
+    """The positional and the named values of a call; None for those that can't be told apart."""
+    arguments: list[Any] | None = []
     for argument in node.args:
         value = evaluator.value(argument)
-        if isinstance(argument, ast.Starred):
-            if not isinstance(value, tuple):
-                _evaluate_rest(evaluator, node)
-                return UNKNOWN
+        if not isinstance(argument, ast.Starred):
+            if arguments is not None:
+                arguments.append(value)
+            continue
+        value = certain(value)
+        if isinstance(value, Many) and len(node.args) == 1:
+            value = (value,)
+        if isinstance(value, tuple) and arguments is not None:
             arguments += value
         else:
-            arguments.append(value)
-    named: dict[str, Any] = {}
+            arguments = None
+    named: Scope | None = {}
     for keyword in node.keywords:
         value = evaluator.value(keyword.value)
-        if keyword.arg is None:
-            if not isinstance(value, Dictionary):
-                return UNKNOWN
-            named.update({str(key): entry for key, entry in value.items})
-        else:
+        if named is None:
+            continue
+        if keyword.arg is not None:
             named[keyword.arg] = value
-    return apply(evaluator, function, arguments, named)
+        elif isinstance(value := certain(value), Dictionary) and all(isinstance(key, str) for key, _ in value.items):
+            named.update({str(key): entry for key, entry in value.items})
+            if value.is_open:
+                named["**"] = True
+        else:
+            named["**"] = True
+    return arguments, named
 
 
-def _evaluate_rest(evaluator: Evaluator, node: ast.Call) -> None:
-    for keyword in node.keywords:
-        evaluator.value(keyword.value)
-
-
-def _special(evaluator: Evaluator, node: ast.Call) -> tuple[Any] | None:
-    """Calls that are known by their form: `super()`, and what registers a tensor with a module."""
-    match node:
-        case ast.Call(func=ast.Name(id="super")):
-            return (_SUPER,)
-        case ast.Call(func=ast.Attribute(value=ast.Call(func=ast.Name(id="super")), attr=name)):
-            return (_call_super(evaluator, node, name),)
-        case ast.Call(
-            func=ast.Attribute(value=owner, attr="register_buffer" | "register_parameter"),
-            args=[ast.Constant(value=str(name)), tensor, *_],
-        ):
-            instance, value = evaluator.value(owner), evaluator.value(tensor)
-            if isinstance(instance, Instance):
-                instance.attributes[name] = value
+def _special(evaluator: Evaluator, node: ast.Call) -> tuple[Any] | None:  # noqa: PLR0911 - one case a form
+    """Calls that are known by their form: `super()`, what registers a tensor with a module, what changes a list."""
+    function = node.func
+    if isinstance(function, ast.Name):
+        if function.id == "super":
+            return (External("super"),)
+        if function.id == "getattr" and len(node.args) in (2, 3):
+            return _read_attribute(evaluator, node.args)
+        if function.id == "setattr" and len(node.args) == 3:  # noqa: PLR2004 - the owner, the name, the value
+            owner, name, value = map(evaluator.value, node.args)
+            if isinstance(owner, Instance) and isinstance(name, str):
+                owner.set(name, value)
             return (None,)
-        case ast.Call(
-            func=ast.Attribute(value=owner, attr="append" | "extend" | "insert" | "pop" | "remove" | "clear")
-        ):
-            grown = evaluator.value(owner)
-            for argument in node.args:
-                evaluator.value(argument)
-            if not isinstance(grown, tuple | Many):
-                return None
-            evaluator.assign(owner, Many(UNKNOWN), None)
-            return (UNKNOWN,)
-        case ast.Call(func=ast.Attribute(value=owner, attr="add_module"), args=[ast.Constant(value=str(name)), module]):
-            instance, value = evaluator.value(owner), evaluator.value(module)
-            if isinstance(instance, Instance):
-                instance.attributes[name] = value
-            return (None,)
+        return None
+    if not isinstance(function, ast.Attribute):
+        return None
+    if (
+        isinstance(function.value, ast.Call)
+        and isinstance(function.value.func, ast.Name)
+        and function.value.func.id == "super"
+    ):
+        return (_call_super(evaluator, node, function.attr),)
+    if function.attr in _REGISTERS and len(node.args) >= 2:  # noqa: PLR2004 - a name and what is registered
+        name, value = evaluator.value(node.args[0]), evaluator.value(node.args[1])
+        instance = evaluator.value(function.value)
+        if isinstance(instance, Instance) and isinstance(name, str):
+            instance.set(name, value)
+        return (None,)
+    if function.attr in _GROWS:
+        return _change(evaluator, node, function)
     return None
 
 
-_SUPER = External("super")
+def _read_attribute(evaluator: Evaluator, parts: list[ast.expr]) -> tuple[Any] | None:
+    owner, name, *default = map(evaluator.value, parts)
+    owner = certain(owner)
+    if not isinstance(name, str):
+        return (UNKNOWN,)
+    if isinstance(owner, Instance) and name not in owner.attributes and owner.cls.find(name) is None and default:
+        return (default[0] if not owner.cls.foreign else UNKNOWN,)
+    found = evaluator.attribute(owner, name)
+    if isinstance(found, Symbol) and default and isinstance(default[0], Tensor | bool | str | tuple):
+        return (UNKNOWN,)
+    return (
+        default[0]
+        if found is UNKNOWN and default and not isinstance(owner, Instance) and owner is not UNKNOWN
+        else found,
+    )
+
+
+def _change(evaluator: Evaluator, node: ast.Call, function: ast.Attribute) -> tuple[Any] | None:
+    """`items.append(x)` and its like, on what is known to be a list or a dict."""
+    evaluator.rehearsing += 1
+    owner = certain(evaluator.value(function.value))
+    evaluator.rehearsing -= 1
+    if not isinstance(owner, tuple | Many | Dictionary):
+        return None
+    arguments, named = _given(evaluator, node)
+    changed, result = changes.changed(owner, function.attr, arguments, named)
+    evaluator.assign(function.value, changed, None)
+    return (result,)
 
 
 def _call_super(evaluator: Evaluator, node: ast.Call, name: str) -> Any:
-    arguments = [evaluator.value(argument) for argument in node.args if not isinstance(argument, ast.Starred)]
-    named = {keyword.arg: evaluator.value(keyword.value) for keyword in node.keywords if keyword.arg is not None}
-    instance = next((value for value in evaluator.scope.values() if isinstance(value, Instance)), None)
-    if evaluator.owner is None or instance is None:
+    arguments, named = _given(evaluator, node)
+    instance = next((value for value in evaluator.scope.values() if isinstance(value, Instance | Class)), None)
+    if evaluator.owner is None or instance is None or arguments is None or named is None:
         return UNKNOWN
-    for base in evaluator.owner.bases:
-        member = base.find(name) if isinstance(base, Class) else None
-        if isinstance(member, Function):
-            return call_function(evaluator, member, [instance, *arguments], named)
+    following = instance.cls.ancestry if isinstance(instance, Instance) else evaluator.owner.ancestry
+    if evaluator.owner in following:
+        following = following[following.index(evaluator.owner) + 1 :]
+    member = next((cls.members[name] for cls in following if name in cls.members), None)
+    if isinstance(member, Function):
+        return follow.call_function(evaluator, member, [instance, *arguments], named)
+    if not isinstance(instance, Instance):
+        return UNKNOWN
+    if name == "__init__":
+        named.pop("**", None)
+        if not follow.derive(instance, arguments, named):
+            follow.take_over(instance, arguments, named)
+        return None
+    if name in ("forward", "__call__") and instance.base is not None:
+        return apply(evaluator, instance.base, arguments, named)
     return UNKNOWN
 
 
-def apply(evaluator: Evaluator, function: Any, arguments: list[Any], named: dict[str, Any]) -> Any:  # noqa: PLR0911
+def apply(evaluator: Evaluator, function: Any, arguments: list[Any], named: Scope) -> Any:  # noqa: C901, PLR0911, PLR0912 - one case a kind of callee
     """Call a value with values."""
+    function = certain(function)
     match function:
-        case External(name=name):
-            return _attempt(lambda: _call_external(name, arguments, named))
-        case Bound(owner=owner, call=Op() as method):
-            return call_op(method, [owner, *arguments], named)
-        case Bound(owner=owner, call=Function() as method):
-            return call_function(evaluator, method, [owner, *arguments], named)
-        case Bound(call=method) if not isinstance(method, Op | Function):
-            return method(*arguments[:1])
         case Function():
-            return call_function(evaluator, function, arguments, named)
+            return follow.call_function(evaluator, function, arguments, named)
+        case Bound(owner=owner, call=Function() as method):
+            return follow.call_function(evaluator, method, [owner, *arguments], named)
         case Class():
-            return instantiate(evaluator, function, arguments, named)
+            return follow.instantiate(evaluator, function, arguments, named)
         case Instance(cls=cls):
             forward = cls.find("forward") or cls.find("__call__")
-            return (
-                call_function(evaluator, forward, [function, *arguments], named)
-                if isinstance(forward, Function)
-                else UNKNOWN
-            )
-        case Module(forward=forward):
-            values = [UNKNOWN if isinstance(value, Symbol) else value for value in arguments]
-            inputs = {name: UNKNOWN if isinstance(value, Symbol) else value for name, value in named.items()}
-            return _attempt(lambda: forward(*values, **inputs))
+            if isinstance(forward, Function):
+                return follow.call_function(evaluator, forward, [function, *arguments], named)
+            return UNKNOWN if function.base is None else apply(evaluator, function.base, arguments, named)
+        case OneOf(options=options):
+            result: Any = NOTHING
+            for option in options:
+                each = apply(evaluator, option, list(arguments), dict(named))
+                result = join(result, UNKNOWN if isinstance(each, Mismatch) else each)
+            return result
         case Chain(modules=modules):
-            value = arguments[0] if arguments else UNKNOWN
-            for module in modules:
-                value = apply(evaluator, module, [value], {})
-                if isinstance(value, Mismatch):
-                    return value
-            return value
+            return _apply_chain(evaluator, modules, arguments[0] if arguments else UNKNOWN)
+    if any(isinstance(value, Many) for value in arguments) and isinstance(function, External):
+        spread = _spread(evaluator, function, arguments, named)
+        if spread is not None:
+            return spread
+    if named.pop("**", False):
+        # Something may be given that isn't seen here.
+        result = apply(evaluator, function, arguments, named)
+        return UNKNOWN if isinstance(result, Mismatch) else result
+    arguments = [certain(value) for value in arguments]
+    named = {name: certain(value) for name, value in named.items()}
+    match function:
+        case External(name=name):
+            return attempt(lambda: _call_external(evaluator, name, arguments, named))
+        case Bound(owner=owner, call=Op() as operation):
+            return call_op(operation, [owner, *arguments], named)
+        case Bound(call=work) if not isinstance(work, Function):
+            return attempt(lambda: work(*arguments, **named))
+        case Module(forward=forward):
+            values = [as_operand(value) for value in arguments]
+            inputs = {name: as_operand(value) for name, value in named.items()}
+            return attempt(lambda: forward(*values, **inputs))
     return UNKNOWN
 
 
-def call_op(operation: Op, arguments: list[Any], named: dict[str, Any]) -> Any:
-    """Call an operation; what it can't take is unknown to it."""
-    takes_tensors = operation.function.__module__ in _TAKES_TENSORS or operation.names[0] in _TAKES_ANYTHING
-    sizes = [value for value in arguments if not isinstance(value, Tensor)]
-    if len(sizes) == 1 and isinstance(sizes[0], Symbol) and _takes_any_number(operation):
-        # One value in the place of many may be all of them: `x.view(shape)`.
-        arguments = [UNKNOWN if isinstance(value, Symbol) else value for value in arguments]
-    convert: Callable[[Any], Any] = _unless_symbol if takes_tensors else _as_argument
-    values = [convert(value) for value in arguments]
-    more = {name: convert(value) for name, value in renamed(named, operation).items()}
-    return _attempt(lambda: operation(*values, **more))
+def _apply_chain(evaluator: Evaluator, modules: tuple[Any, ...], value: Any) -> Any:
+    for module in modules:
+        if isinstance(module, Many):
+            once = apply(evaluator, module.item, [value], {})
+            twice = once if once == value else apply(evaluator, module.item, [once], {})
+            value = once if once == value else join(once, twice)
+        else:
+            value = apply(evaluator, module, [value], {})
+        if isinstance(value, Mismatch):
+            return value
+    return value
 
 
-def _takes_any_number(operation: Op) -> bool:
-    return any(entry.kind is entry.VAR_POSITIONAL for entry in operation.signature.parameters.values())
+def _spread(evaluator: Evaluator, function: External, arguments: list[Any], named: Scope) -> Any:
+    """What holds of a call for a list of two, of three and so of any number of items."""
+    if find(function.name) is None:
+        return None
+    answers = []
+    for count in (2, 3):
+        given = [
+            (value.item,) * count if isinstance(value, Many) and value.item is not NOTHING else value
+            for value in arguments
+        ]
+        if any(isinstance(value, Many) for value in given):
+            return None
+        answers.append(apply(evaluator, function, given, dict(named)))
+    return UNKNOWN if any(isinstance(answer, Mismatch) for answer in answers) else join(*answers)
 
 
-def _attempt(work: Callable[[], Any]) -> Any:
-    try:
-        return work()
-    except (TypeError, ValueError, ArithmeticError, AttributeError, LookupError):
-        # Called in a way that the operation doesn't know.
-        return UNKNOWN
-
-
-def _as_argument(value: Any) -> Any:
-    if isinstance(value, tuple):
-        return tuple(map(_as_argument, value))
-    value = as_size(value)
-    known = isinstance(value, Tensor | Dim | Dtype | Module | bool | float | str | tuple) or value is None
-    return value if known else UNKNOWN
-
-
-def _unless_symbol(value: Any) -> Any:
-    return UNKNOWN if isinstance(value, Symbol) else _as_argument(value)
-
-
-_SAME = (
+_SAME = frozenset({
     "torch.nn.Parameter",
     "torch.nn.Buffer",
     "torch.nn.parameter.Parameter",
+    "torch.nn.parameter.Buffer",
+    "torch.compile",
+    "torch.jit.script",
     "shapeguard.expect",
     "shapeguard.reveal_shape",
-)
+    "copy.copy",
+    "copy.deepcopy",
+    "typing.cast",
+})  # fmt: skip
+_LAST = frozenset({"typing.cast"})
 
 
-def _call_external(name: str, arguments: list[Any], named: dict[str, Any]) -> Any:
+def _call_external(evaluator: Evaluator, name: str, arguments: list[Any], named: Scope) -> Any:
     if name in PYTHON:
-        return PYTHON[name](*arguments) if not named else UNKNOWN
+        return PYTHON[name](*arguments, **named)
     if name in _SAME:
-        return arguments[0] if arguments else UNKNOWN
+        return arguments[-1 if name in _LAST else 0] if arguments else named.get("data", UNKNOWN)
     if name in _CONTAINERS:
         return _CONTAINERS[name](arguments)
+    if name == "functools.partial" and arguments:
+        first, *rest = arguments
+        return Bound(UNKNOWN, lambda *more, **others: apply(evaluator, first, [*rest, *more], {**named, **others}))
+    if name.endswith(".apply_chunking_to_forward") and len(arguments) > 3:  # noqa: PLR2004 - the function, two numbers, then its arguments
+        return apply(evaluator, arguments[0], arguments[3:], {})
+    if name == "torch.utils.checkpoint.checkpoint" and arguments:
+        more = {key: value for key, value in named.items() if key not in ("use_reentrant", "preserve_rng_state")}
+        return apply(evaluator, arguments[0], arguments[1:], more)
     operation = find(name)
-    return UNKNOWN if operation is None else call_op(operation, arguments, named)
+    if operation is not None:
+        return call_op(operation, arguments, named)
+    return hugging_face.function(name, arguments, named)
 
 
 def _sequential(modules: list[Any]) -> Any:
     if len(modules) == 1 and isinstance(modules[0], Dictionary):
         return Chain(tuple(value for _, value in modules[0].items))
-    return UNKNOWN if any(isinstance(value, Many) for value in modules) else Chain(tuple(modules))
+    return Chain(tuple(modules))
+
+
+def _list(given: list[Any]) -> Any:
+    return given[0] if given and isinstance(given[0], tuple | Many) else () if not given else UNKNOWN
+
+
+def _dictionary(given: list[Any]) -> Any:
+    if not given:
+        return Dictionary()
+    return given[0] if isinstance(given[0], Dictionary) else Dictionary((), is_open=True)
 
 
 _CONTAINERS: dict[str, Callable[[list[Any]], Any]] = {
     "torch.nn.Sequential": _sequential,
-    "torch.nn.ModuleList": lambda given: given[0] if given and isinstance(given[0], tuple | Many) else UNKNOWN,
-    "torch.nn.ParameterList": lambda given: given[0] if given and isinstance(given[0], tuple | Many) else UNKNOWN,
-    "torch.nn.ModuleDict": lambda given: given[0] if given and isinstance(given[0], Dictionary) else UNKNOWN,
+    "torch.nn.ModuleList": _list,
+    "torch.nn.ParameterList": _list,
+    "torch.nn.ModuleDict": _dictionary,
+    "torch.nn.ParameterDict": _dictionary,
+    "collections.OrderedDict": lambda given: _ordered(given[0]) if given else Dictionary(),
+    "torch.Size": _list,
 }
 
 
-def instantiate(evaluator: Evaluator, cls: Class, arguments: list[Any], named: dict[str, Any]) -> Any:
-    """An instance of a class of the file, with what its `__init__` sets."""
-    instance = Instance(cls)
-    initial = cls.find("__init__")
-    if isinstance(initial, Function):
-        call_function(evaluator, initial, [instance, *arguments], named)
-    return instance
-
-
-def call_function(evaluator: Evaluator, function: Function, arguments: list[Any], named: dict[str, Any]) -> Any:
-    """Follow a call into a function of the file with the caller's values."""
-    if not evaluator.may_call:
+def _ordered(entries: Any) -> Any:
+    if isinstance(entries, Dictionary):
+        return entries
+    if not isinstance(entries, tuple) or not all(isinstance(each, tuple) and len(each) == 2 for each in entries):  # noqa: PLR2004 - a key and a value
         return UNKNOWN
-    node = function.node
-    inner = evaluator.inner(dict(function.scope), function.qualified_name)
-    inner.owner = function.owner
-    if not _bind(inner, node.args, list(arguments), dict(named)):
-        return UNKNOWN
-    if isinstance(node, ast.Lambda):
-        return inner.value(node.body)
-    if any(isinstance(part, ast.Yield | ast.YieldFrom) for part in ast.walk(node)):
-        return UNKNOWN
-    inner.block(node.body)
-    if not inner.returned:
-        return None
-    result = inner.returned[0][1]
-    for _, value in inner.returned[1:]:
-        result = join(result, value)
-    return result if inner.ended or result is None else join(result, None)
-
-
-def _bind(inner: Evaluator, parameters: ast.arguments, arguments: list[Any], named: dict[str, Any]) -> bool:
-    """Give the parameters their values; False where the call doesn't fit them."""
-    for argument, default in with_defaults(parameters):
-        if arguments and argument not in parameters.kwonlyargs:
-            value = arguments.pop(0)
-        elif argument.arg in named:
-            value = named.pop(argument.arg)
-        elif default is not None:
-            value = inner.value(default)
-        else:
-            return False
-        if value is UNKNOWN:
-            claimed = parameter_value(argument, default, inner.resolve)
-            value = Tensor(shapes.Shape.unknown()) if isinstance(claimed, Tensor) else UNKNOWN
-        inner.scope[argument.arg] = value
-    if parameters.vararg is not None:
-        inner.scope[parameters.vararg.arg] = tuple(arguments)
-    elif arguments:
-        return False
-    if parameters.kwarg is not None:
-        inner.scope[parameters.kwarg.arg] = Dictionary(tuple(named.items()))
-    elif named:
-        return False
-    return True
-
-
-__all__ = ["ELLIPSIS", "item_of", "sizes_of"]
+    return Dictionary().with_items(entries)

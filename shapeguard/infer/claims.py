@@ -1,4 +1,4 @@
-"""What the source says of shapes itself, read as values: annotations, and the parameters that they stand on."""
+"""What signatures and annotations say of values."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import ast
 from collections.abc import Callable
 from typing import Any
 
-from shapeguard.infer.values import Class, External, Instance, Symbol
+from shapeguard.infer.values import NUMBER, Class, Dictionary, External, Instance, Many, Maybe, Symbol, certain
 from shapeguard.ops.values import UNKNOWN, Tensor
 from shapeguard.shapes.annotation import Annotation, AnnotationSyntaxError, AnySize, Fixed, Named, Symbolic, parse
 from shapeguard.shapes.dim import Dim
@@ -22,28 +22,81 @@ _DTYPES = {
     "BFloat16": "bfloat16",
     "UInt8": "uint8",
 }
+_TENSORS = frozenset({
+    "torch.Tensor", "torch.FloatTensor", "torch.LongTensor", "torch.BoolTensor", "torch.IntTensor", "torch.HalfTensor",
+    "torch.nn.Parameter", "torch.nn.parameter.Parameter", "torch.tensor.Tensor", "torch._tensor.Tensor",
+})  # fmt: skip
+_PLAIN = {
+    "int": External("int"),
+    "float": NUMBER,
+    "bool": UNKNOWN,
+    "str": UNKNOWN,
+}
 
 
 def annotated(annotation: ast.expr | None, resolve: Resolve) -> tuple[Any, Annotation | None]:
     """The value that an annotation claims, and its shape string; UNKNOWN where it claims nothing of use."""
-    if isinstance(annotation, ast.Constant) and isinstance(annotation.value, str):
-        try:
-            return annotated(ast.parse(annotation.value, mode="eval").body, resolve)
-        except SyntaxError:
-            return UNKNOWN, None
     match annotation:
+        case ast.Constant(value=str(text)):
+            try:
+                return annotated(ast.parse(text, mode="eval").body, resolve)
+            except (SyntaxError, ValueError, RecursionError, MemoryError):
+                return UNKNOWN, None
         case ast.Subscript(value=kind, slice=ast.Tuple(elts=[_, ast.Constant(value=str(text))])):
             found = resolve(kind)
             if isinstance(found, External) and found.name.startswith("jaxtyping."):
                 return _claimed_tensor(text, found.name.removeprefix("jaxtyping."))
-        case ast.Name() | ast.Attribute():
+        case ast.Name(id=name) if name in _PLAIN and resolve(annotation) in (External(name), UNKNOWN):
+            return _PLAIN[name], None
+        case ast.Name(id=name) | ast.Attribute(attr=name):
+            if name.endswith(("Config", "Args", "Arguments")):
+                return UNKNOWN, None
             found = resolve(annotation)
-            if isinstance(found, External) and found.name in ("torch.Tensor", "torch.FloatTensor", "torch.LongTensor"):
+            if isinstance(found, External) and found.name in _TENSORS:
                 return Tensor(Shape.unknown()), None
-            if found == External("int"):
-                return External("int"), None
             return found, None
-    return UNKNOWN, None
+    return _of_several(annotation, resolve)
+
+
+def _of_several(annotation: ast.expr | None, resolve: Resolve) -> tuple[Any, Annotation | None]:
+    """What `A | None`, `Optional[A]` and `Union[A, None]` claim."""
+    parts: list[ast.expr] = []
+    match annotation:
+        case ast.BinOp(op=ast.BitOr(), left=left, right=right):
+            parts = [left, right]
+        case ast.Subscript(value=kind, slice=inside):
+            name = getattr(kind, "id", getattr(kind, "attr", ""))
+            if name == "Optional":
+                parts = [inside, ast.Constant(None)]
+            elif name == "Union":
+                parts = inside.elts if isinstance(inside, ast.Tuple) else [inside]
+            elif name in ("Final", "Annotated", "ClassVar"):
+                return annotated(inside.elts[0] if isinstance(inside, ast.Tuple) else inside, resolve)
+            elif name in ("list", "List", "Sequence", "Iterable"):
+                item, _ = annotated(inside, resolve)
+                return (Many(item) if isinstance(item, Tensor) else UNKNOWN), None
+    if not parts:
+        return UNKNOWN, None
+    real = [part for part in parts if not (isinstance(part, ast.Constant) and part.value is None)]
+    claims = [annotated(part, resolve) for part in real]
+    first, text = claims[0] if claims else (UNKNOWN, None)
+    if any(claim != first for claim, _ in claims):
+        # Several kinds of tensors are one as far as their shape goes.
+        tensors = [claim for claim, _ in claims if isinstance(claim, Tensor)]
+        if len(tensors) != len(claims):
+            return UNKNOWN, None
+        first, text = Tensor(Shape.unknown()), None
+    if len(real) == len(parts) or first is UNKNOWN:
+        return first, text
+    return (first if isinstance(first, Maybe) else Maybe(first)), text
+
+
+def shape_text(annotation: ast.expr | None) -> str:
+    """The words between the quotes of `Float[Tensor, "b t"]`."""
+    match annotation:
+        case ast.Subscript(slice=ast.Tuple(elts=[_, ast.Constant(value=str(text))])):
+            return text
+    return "" if annotation is None else ast.unparse(annotation)
 
 
 def _claimed_tensor(text: str, dtype: str) -> tuple[Any, Annotation | None]:
@@ -92,14 +145,29 @@ def with_defaults(parameters: ast.arguments) -> list[tuple[ast.arg, ast.expr | N
 
 def parameter_value(argument: ast.arg, default: ast.expr | None, resolve: Resolve) -> Any:
     """What a parameter is before anything is passed: what its annotation claims, else a symbol of its name."""
+    name = argument.arg
     value, _ = annotated(argument.annotation, resolve)
-    if isinstance(value, Tensor):
-        return value
-    if value == External("int") or (isinstance(default, ast.Constant) and type(default.value) is int):
-        return Dim(argument.arg)
-    if isinstance(value, Class):
+    inner = certain(value)
+    if isinstance(inner, Tensor):
+        is_none = isinstance(default, ast.Constant) and default.value is None
+        return Maybe(inner) if is_none else value
+    if isinstance(default, ast.Constant) and isinstance(default.value, float):
+        return Symbol(name, is_number=True)
+    if inner == External("int") or (isinstance(default, ast.Constant) and type(default.value) is int):
+        return Maybe(Dim(name)) if isinstance(value, Maybe) else Dim(name)
+    if inner is NUMBER:
+        return Symbol(name, is_number=True) if not isinstance(value, Maybe) else UNKNOWN
+    if isinstance(inner, Class) and not isinstance(value, Maybe):
         # What a configuration holds is the user's choice, whatever its defaults are.
-        return Instance(value) if value.find("forward") is not None else Symbol(argument.arg)
-    if isinstance(value, External):
-        return Symbol(argument.arg) if argument.annotation is not None else UNKNOWN
-    return Symbol(argument.arg) if value is UNKNOWN else value
+        return Instance(inner) if inner.find("forward") is not None else Symbol(name)
+    if isinstance(value, Many | Dictionary):
+        return value
+    if isinstance(default, ast.Constant) and isinstance(default.value, bool):
+        return UNKNOWN
+    return Symbol(name)
+
+
+def says_shape(value: Any) -> bool:
+    """Whether a claim says more than that something is a tensor."""
+    inner = certain(value)
+    return isinstance(inner, Tensor) and inner.shape.axes is not None

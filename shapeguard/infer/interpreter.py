@@ -5,127 +5,180 @@ from __future__ import annotations
 import ast
 import builtins
 from collections import Counter
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from shapeguard.diagnostics import Diagnostic
+from shapeguard.infer import drift, follow
 from shapeguard.infer.analysis import Analysis, Expression
-from shapeguard.infer.claims import annotated, parameter_value, with_defaults
-from shapeguard.infer.expressions import Evaluator, Exhausted
+from shapeguard.infer.claims import annotated, shape_text
+from shapeguard.infer.expressions import Evaluator
+from shapeguard.infer.files import File
+from shapeguard.infer.follow import DEEPEST_CALL, Memory
+from shapeguard.infer.parameters import parameters_of
+from shapeguard.infer.runs import Run, observed
 from shapeguard.infer.statements import Body
-from shapeguard.infer.values import Class, External, Function, Instance
+from shapeguard.infer.values import (
+    Class,
+    Dictionary,
+    Exhausted,
+    External,
+    Function,
+    Guess,
+    Instance,
+    Scope,
+    join_shapes,
+)
 from shapeguard.ops.values import UNKNOWN, Tensor
-from shapeguard.shapes.compare import compare
-from shapeguard.shapes.dim import Dim
-from shapeguard.shapes.shape import Shape
+from shapeguard.shapes.dim import Dim, as_int
 
 if TYPE_CHECKING:
     from shapeguard.source.file import Source
 
 STEPS_PER_FUNCTION = 20_000
 """How many expressions are evaluated for one function before its analysis is given up."""
+_STEPS_PER_MODULE = 200_000
+_BUILTINS: dict[str, Any] = {name: External(name) for name in vars(builtins)}
+_MOST_CALLS = 8
+"""So many different calls of one function are followed for what they say of its expressions."""
 
 
-def analyse(source: Source) -> Analysis:
-    """Interpret a file; never raises, whatever is in it."""
-    return _FileAnalysis(source).run()
+def analyse(source: Source, *, guessing: bool = False) -> Analysis:
+    """Interpret a file; never raises, whatever is in it.
+
+    With `guessing`, conventional names of parameters are taken for shapes, and functions are seen as the file calls
+    them: good to follow shapes with, and no ground for findings.
+    """
+    return _FileAnalysis(source, guessing=guessing).run()
 
 
 class _FileAnalysis:
     """The findings and expressions of one file, gathered function by function."""
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: Source, *, guessing: bool) -> None:
         self.source = source
+        self.guessing = guessing
+        self.home = File(source, _load)
+        self.home.is_checked = True
+        self.memory = Memory()
         self.diagnostics: dict[tuple[Any, str], Diagnostic] = {}
-        self.expressions: dict[Any, Expression] = {}
+        self.runs: dict[Any, Run] = {}
+        """What was found, by the function and the values that it was given."""
+        self.run_now = self.runs[None] = Run(None)
+        self.runs_of: dict[Function, list[Any]] = {}
+        self.waiting: dict[Any, tuple[Function, list[Any], Scope]] = {}
         self.lost: Counter[str] = Counter()
         self.exhausted: list[str] = []
 
     def run(self) -> Analysis:
-        module: dict[str, Any] = {name: External(name) for name in vars(builtins)}
-        evaluator = Body(self, module, "")
-        self.guarded(evaluator, lambda: evaluator.block(self.source.tree.body))
-        for value in list(module.values()):
-            if isinstance(value, Function) and value.node in self.source.tree.body:
+        evaluator = Body(self, self.home, (_BUILTINS,), "", _STEPS_PER_MODULE)
+        self.home.scope = evaluator.scope
+        self.guarded("", lambda: evaluator.block(self.source.tree.body))
+        here = set(self.source.tree.body)
+        members = [value for value in self.home.scope.values() if getattr(value, "node", None) in here]
+        # Callers mostly stand below what they call.
+        for value in reversed(members) if self.guessing else members:
+            if isinstance(value, Function):
                 self.function(value, None)
-            elif isinstance(value, Class) and value.node in self.source.tree.body:
+            elif isinstance(value, Class):
                 self.methods(value)
-        return Analysis(
-            tuple(sorted(self.diagnostics.values(), key=lambda entry: (entry.span, entry.code))),
-            tuple(sorted(self.expressions.values(), key=lambda entry: entry.span)),
-            dict(self.lost),
-            tuple(self.exhausted),
-        )
+        while self.waiting:
+            self.follow_calls(None)
+        found = sorted(self.diagnostics.values(), key=lambda each: (each.span, each.code))
+        diagnostics = () if self.guessing else tuple(found)
+        expressions = {
+            span: Expression(span, each.function, self.source.segment(each.node), _shown(each.value), each.value.dtype)
+            for each in observed(self.runs)
+            for span in (self.source.span_of(each.node),)
+        }
+        ordered = tuple(expressions[span] for span in sorted(expressions))
+        return Analysis(diagnostics, ordered, dict(self.lost), tuple(self.exhausted))
 
-    def guarded(self, evaluator: Evaluator, work: Any) -> None:
+    def follow_calls(self, only: Function | None) -> None:
+        """See functions as the file calls them."""
+        for key, (function, arguments, named) in list(self.waiting.items()):
+            if only is None or function is only:
+                del self.waiting[key]
+                self.call(function, key, arguments, named)
+
+    def led_to(self, function: Function, arguments: list[Any], named: Scope) -> None:
+        """Remember what a function is called with."""
+        if not self.guessing or function.home is not self.home:
+            return
+        key = follow.key_of(function, arguments, named, self.memory)
+        self.run_now.leads_to.add(key)
+        others = self.runs_of.setdefault(function, [])
+        if key not in self.runs and key not in self.waiting and len(others) < _MOST_CALLS:
+            others.append(key)
+            self.waiting[key] = (function, arguments, named)
+
+    def call(self, function: Function, key: Any, arguments: list[Any], named: Scope) -> None:
+        """Interpret a function with the values of a call."""
+        node = function.node
+        evaluator = Body(self, self.home, function.scopes, function.qualified_name, STEPS_PER_FUNCTION)
+        evaluator.owner = function.owner
+
+        def work() -> None:
+            if not follow.bind(evaluator, node.args, list(arguments), dict(named)):
+                return
+            if isinstance(node, ast.Lambda):
+                evaluator.value(node.body)
+            else:
+                evaluator.block(node.body)
+
+        self.run_now = self.runs[key] = Run(function)
+        self.guarded(function.qualified_name, work)
+
+    def guarded(self, name: str, work: Callable[[], None]) -> None:
         """Do a part of the analysis; a part that fails says nothing, and the others go on."""
         try:
             work()
-        except Exhausted:
-            self.exhausted.append(evaluator.qualified_name)
-        except RecursionError:
-            self.exhausted.append(evaluator.qualified_name)
+        except (Exhausted, RecursionError):
+            self.exhausted.append(name)
 
     def methods(self, cls: Class) -> None:
         """Interpret each method on an instance as `__init__` leaves it."""
-        instance = Instance(cls)
+        instance = self.memory.example_of(cls)
         initial = cls.find("__init__")
         if isinstance(initial, Function) and not isinstance(initial.node, ast.Lambda):
             self.function(initial, instance)
         for name, member in cls.members.items():
             if isinstance(member, Function) and not isinstance(member.node, ast.Lambda) and name != "__init__":
-                kinds = {getattr(decorator, "id", "") for decorator in member.node.decorator_list}
-                self.function(member, None if "staticmethod" in kinds else instance)
+                self.function(
+                    member,
+                    None if "staticmethod" in member.kinds else cls if "classmethod" in member.kinds else instance,
+                )
 
-    def function(self, function: Function, instance: Instance | None) -> None:
+    def function(self, function: Function, instance: Instance | Class | None) -> None:
         """Interpret a function with what its signature claims."""
         node = function.node
-        assert not isinstance(node, ast.Lambda)
-        evaluator = Body(self, dict(function.scope), function.qualified_name, STEPS_PER_FUNCTION)
+        if isinstance(node, ast.Lambda) or function.home is not self.home:
+            return
+        if self.guessing:
+            self.follow_calls(function)
+        evaluator = Body(self, function.home, function.scopes, function.qualified_name, STEPS_PER_FUNCTION)
         evaluator.owner = function.owner
-        for position, (argument, default) in enumerate(with_defaults(node.args)):
-            if position == 0 and instance is not None:
-                evaluator.scope[argument.arg] = instance
-            else:
-                evaluator.scope[argument.arg] = parameter_value(argument, default, evaluator.resolve)
-        for extra in (node.args.vararg, node.args.kwarg):
-            if extra is not None:
-                evaluator.scope[extra.arg] = UNKNOWN
-        claimed, annotation = annotated(node.returns, evaluator.resolve)
+        parameters = parameters_of(function, self.home, evaluator.resolve, guessing=self.guessing)
+        evaluator.scope.update(parameters.values)
+        if instance is not None and (first := next(iter(parameters.values), None)) is not None:
+            evaluator.scope[first] = instance
+        if node.args.vararg is not None:
+            evaluator.scope[node.args.vararg.arg] = UNKNOWN
+        if node.args.kwarg is not None:
+            evaluator.scope[node.args.kwarg.arg] = Dictionary((), is_open=True)
+        claim, annotation = annotated(node.returns, evaluator.resolve)
         evaluator.names = _declared_names([value for value in evaluator.scope.values() if isinstance(value, Tensor)])
 
         def work() -> None:
             evaluator.block(node.body)
-            if annotation is None or not isinstance(claimed, Tensor):
+            if annotation is None or not isinstance(claim, Tensor):
                 return
             for place, value in evaluator.returned:
                 if isinstance(value, Tensor):
-                    self.check_return(evaluator, place, value.shape, claimed.shape, str(annotation))
+                    drift.check(evaluator, place, value.shape, claim.shape, shape_text(node.returns), "returns")
 
-        self.guarded(evaluator, work)
-
-    def check_return(self, evaluator: Evaluator, place: ast.expr, actual: Shape, claimed: Shape, text: str) -> None:
-        """Hold what a function returns to its annotation."""
-        if actual.axes is None or claimed.axes is None:
-            return
-        notes = (f"returns: {actual}", f'declared: "{text}"')
-        if len(actual.axes) != len(claimed.axes):
-            message = f'returns {len(actual.axes)} axes {actual}, declared {len(claimed.axes)}: "{text}"'
-            self.report(evaluator, place, "SG303", "annotation-drift", message, notes)
-            return
-        for position, (axis, wanted) in enumerate(zip(actual.axes, claimed.axes, strict=True)):
-            if axis.size is None or wanted.size is None:
-                continue
-            equal = compare(axis.size, wanted.size, at_least=1)
-            if equal is False:
-                message = f"returned axis {position} is {axis.size}, declared {wanted.size}"
-                self.report(evaluator, place, "SG303", "annotation-drift", message, notes)
-                return
-            if equal is None and _is_name(axis.size, evaluator) and _is_name(wanted.size, evaluator):
-                message = (
-                    f"returned axis {position} is {axis.size}, declared {wanted.size}; right only if they are equal"
-                )
-                self.report(evaluator, place, "SG302", "shape-not-proven", message, notes)
-                return
+        self.run_now = self.runs[function] = Run(function, claims=parameters.claims, guesses=parameters.guesses)
+        self.guarded(function.qualified_name, work)
 
     def report(
         self,
@@ -138,7 +191,7 @@ class _FileAnalysis:
         hint: str | None = None,
     ) -> None:
         """Add a finding, once for each place."""
-        if evaluator.muted:
+        if evaluator.home is not self.home:
             return
         span = self.source.span_of(node)
         self.diagnostics.setdefault(
@@ -147,32 +200,75 @@ class _FileAnalysis:
 
     def observe(self, evaluator: Evaluator, node: ast.expr, value: Tensor) -> None:
         """Remember what is known of an expression."""
-        if evaluator.depth or evaluator.muted:
-            return
-        span = self.source.span_of(node)
-        axes = value.shape.axes
-        shape: tuple[str | int, ...] | None = None
-        if axes is not None:
-            shape = tuple("?" if axis.size is None else _shown(axis.size) for axis in axes)
-        self.expressions[span] = Expression(
-            span, evaluator.qualified_name, self.source.segment(node), shape, value.dtype
-        )
+        seen = self.run_now.seen
+        known = seen.get(node)
+        if known is not None and known[0] != value:
+            dtype = known[0].dtype if known[0].dtype == value.dtype else None
+            value = Tensor(join_shapes(known[0].shape, value.shape), dtype)
+        seen[node] = (value, evaluator.qualified_name)
+
+    def miss(self, node: ast.expr) -> None:
+        """Remember that an expression isn't known, if it may be a tensor."""
+        if self.guessing:
+            self.run_now.missed.add(node)
 
     def lose(self, evaluator: Evaluator, node: ast.Call) -> None:
         """Remember a call that lost track."""
-        if not evaluator.depth and not evaluator.muted:
+        if evaluator.home is self.home:
             self.lost[ast.unparse(node.func)[:60]] += 1
 
 
-def _shown(size: Dim) -> str | int:
-    text = str(size)
-    return int(text) if text.lstrip("-").isdigit() else text
+def _load(file: File) -> None:
+    """Bind the names of a file that is imported, without following what it calls."""
+    evaluator = Body(_Silent(), file, (_BUILTINS,), "", _STEPS_PER_MODULE)
+    file.scope = evaluator.scope
+    evaluator.depth = DEEPEST_CALL
+    evaluator.quiet = 1
+    try:
+        evaluator.block(file.source.tree.body)
+    except (Exhausted, RecursionError):
+        return
+
+
+class _Silent:
+    """Hears nothing of what a file that is only imported may be found to do."""
+
+    def __init__(self) -> None:
+        self.guessing = False
+        self.memory = Memory()
+
+    def report(self, *_: Any, **__: Any) -> None:
+        """Nothing."""
+
+    def led_to(self, *_: Any) -> None:
+        """Nothing."""
+
+    def observe(self, *_: Any) -> None:
+        """Nothing."""
+
+    def miss(self, *_: Any) -> None:
+        """Nothing."""
+
+    def lose(self, *_: Any) -> None:
+        """Nothing."""
+
+
+def _shown(value: Tensor) -> tuple[str | int, ...] | None:
+    axes = value.shape.axes
+    return None if axes is None else tuple("?" if axis.size is None else _size(axis.size) for axis in axes)
+
+
+def _size(size: Dim) -> str | int:
+    number = as_int(size)
+    return str(size) if number is None else number
 
 
 def _declared_names(claims: list[Tensor]) -> frozenset[str]:
     """The names of axes that a signature declares."""
-    return frozenset(str(axis.size) for claim in claims for axis in claim.shape.axes or () if axis.size is not None)
-
-
-def _is_name(size: Dim, evaluator: Evaluator) -> bool:
-    return str(size) in evaluator.names and str(size).isidentifier()
+    return frozenset(
+        str(axis.size)
+        for claim in claims
+        if not isinstance(claim, Guess)
+        for axis in claim.shape.axes or ()
+        if axis.size is not None
+    )

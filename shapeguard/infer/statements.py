@@ -6,16 +6,28 @@ import ast
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from shapeguard.infer import calls
-from shapeguard.infer.claims import annotated
-from shapeguard.infer.expressions import LONGEST_UNROLLED, Evaluator, qualified
-from shapeguard.infer.values import Class, External, Function, Instance, Many, join
+from shapeguard.infer import drift, operators, remarks
+from shapeguard.infer.claims import annotated, shape_text
+from shapeguard.infer.expressions import qualified
+from shapeguard.infer.joining import fill_in, join_scopes
+from shapeguard.infer.narrowing import narrowed
+from shapeguard.infer.python import LONGEST, item_of
+from shapeguard.infer.targets import Targets
+from shapeguard.infer.values import (
+    Class,
+    Dictionary,
+    External,
+    Function,
+    Instance,
+    Scope,
+    certain,
+)
 from shapeguard.ops.values import UNKNOWN, Tensor
 
 _MOST_PASSES = 3
 
 
-class Body(Evaluator):
+class Body(Targets):
     """A body of statements."""
 
     def block(self, body: Sequence[ast.stmt]) -> None:
@@ -23,81 +35,123 @@ class Body(Evaluator):
         for statement in body:
             if self.ended:
                 return
-            self.statement(statement)
+            handler = _HANDLERS.get(type(statement))
+            if handler is None:
+                self.forget(statement)
+            else:
+                handler(self, statement)
 
-    def statement(self, node: ast.stmt) -> None:  # noqa: C901, PLR0912, PLR0915 - one case a kind of statement
-        """Run one statement."""
-        match node:
-            case ast.Assign(targets=targets, value=value):
-                result = self.value(value)
-                for target in targets:
-                    self.assign(target, result, value)
-            case ast.AnnAssign(target=target, value=value):
-                claimed, _ = annotated(node.annotation, self.resolve)
-                result = UNKNOWN if value is None else self.value(value)
-                known = isinstance(result, Tensor) and result.shape.axes is not None
-                self.assign(target, claimed if isinstance(claimed, Tensor) and not known else result, value)
-            case ast.AugAssign(target=target, op=op, value=value):
-                load = ast.copy_location(ast.BinOp(_as_load(target), op, value), node)
-                self.assign(target, self.value(load), None)
-            case ast.Return(value=value):
-                self.returned.append((value or ast.Constant(None), None if value is None else self.value(value)))
-                self.ended = True
-            case ast.Expr(value=value):
-                self.value(value)
-            case ast.If():
-                self.branch(node)
-            case ast.For() | ast.AsyncFor():
-                self.loop(node)
-            case ast.While():
-                self.value(node.test)
-                self.repeat(node.body)
-                self.block(node.orelse)
-            case ast.With() | ast.AsyncWith():
-                self.with_block(node)
-            case ast.Try():
-                self.try_block(node)
-            case ast.FunctionDef() | ast.AsyncFunctionDef():
-                self.scope[node.name] = Function(
-                    node, self.scope, qualified(self.qualified_name, node.name), self.owner
-                )
-            case ast.ClassDef():
-                self.define_class(node)
-            case ast.Import(names=names):
-                for alias in names:
-                    root = alias.name.partition(".")[0]
-                    self.scope[alias.asname or root] = External(alias.name if alias.asname else root)
-            case ast.ImportFrom(names=names, module=module, level=0) if module:
-                for alias in names:
-                    self.scope[alias.asname or alias.name] = External(f"{module}.{alias.name}")
-            case ast.ImportFrom(names=names):
-                for alias in names:
-                    self.scope[alias.asname or alias.name] = UNKNOWN
-            case ast.Assert(test=test):
-                self.value(test)
-            case ast.Raise() | ast.Break() | ast.Continue():
-                self.ended = True
-            case ast.Delete(targets=targets):
-                for target in targets:
-                    if isinstance(target, ast.Name):
-                        self.scope.pop(target.id, None)
-            case ast.Global() | ast.Nonlocal() | ast.Pass():
-                return
-            case _:
-                self.forget(node)
+    # Statements
+
+    def assignment(self, node: ast.Assign) -> None:
+        """`a = b = value`."""
+        result = self.value(node.value)
+        result = remarks.applied(self, node, result)
+        for target in node.targets:
+            self.assign(target, result, node.value)
+
+    def annotated_assignment(self, node: ast.AnnAssign) -> None:
+        """`a: Float[Tensor, "b"] = value`."""
+        claim, _ = annotated(node.annotation, self.resolve)
+        result = UNKNOWN if node.value is None else self.value(node.value)
+        actual = certain(result)
+        known = isinstance(actual, Tensor) and actual.shape.axes is not None
+        says = isinstance(claim, Tensor) and claim.shape.axes is not None
+        if says and known:
+            self.check_claim(node, actual, claim)
+        taken = claim if isinstance(claim, Tensor) and not known and (says or actual is UNKNOWN) else result
+        if taken is result:
+            taken = remarks.applied(self, node, taken)
+        self.assign(node.target, taken, node.value)
+
+    def check_claim(self, node: ast.AnnAssign, actual: Tensor, claim: Tensor) -> None:
+        """Hold a value to what its annotation says."""
+        drift.check(self, node.value or node.target, actual.shape, claim.shape, shape_text(node.annotation), "is")
+
+    def augmented(self, node: ast.AugAssign) -> None:
+        """`a += value`."""
+        load = ast.copy_location(ast.BinOp(_as_load(node.target), node.op, node.value), node)
+        known = self.value(load)
+        self.assign(node.target, known, None)
+
+    def leave(self, node: ast.Return) -> None:
+        """`return value`."""
+        value = None if node.value is None else self.value(node.value)
+        value = remarks.applied(self, node, value)
+        self.returned.append((node.value or ast.Constant(None), value))
+        self.ended = True
+
+    def expression(self, node: ast.Expr) -> None:
+        """An expression that stands alone."""
+        if not isinstance(node.value, ast.Constant):
+            self.value(node.value)
+
+    def while_loop(self, node: ast.While) -> None:
+        """A loop under a condition."""
+        self.value(node.test)
+        self.repeat(node.body)
+        self.block(node.orelse)
+
+    def define(self, node: ast.FunctionDef | ast.AsyncFunctionDef) -> None:
+        """A function inside of this body."""
+        name = qualified(self.qualified_name, node.name)
+        self.scope[node.name] = Function(node, (self.scope, *self.scopes), name, self.home, self.owner)
+
+    def import_modules(self, node: ast.Import) -> None:
+        """`import a.b as c`."""
+        for alias in node.names:
+            root = alias.name.partition(".")[0]
+            self.scope[alias.asname or root] = External(alias.name if alias.asname else root)
+
+    def import_names(self, node: ast.ImportFrom) -> None:
+        """`from a import b`."""
+        module = self.home.absolute(node.module, node.level)
+        for alias in node.names:
+            name = alias.asname or alias.name
+            if alias.name == "*":
+                continue
+            full = alias.name if module is None else f"{module}.{alias.name}"
+            self.scope[name] = External(full) if module is not None or not node.level else UNKNOWN
+
+    def assertion(self, node: ast.Assert) -> None:
+        """What an assertion says holds from here on."""
+        self.value(node.test)
+        self.scope.update(narrowed(self, node.test, positive=True))
+
+    def leave_block(self, _: ast.stmt) -> None:
+        """`raise`, `break` and `continue`."""
+        self.ended = True
+
+    def delete(self, node: ast.Delete) -> None:
+        """`del name`."""
+        for target in node.targets:
+            if isinstance(target, ast.Name):
+                self.scope.pop(target.id, None)
+
+    def nothing(self, _: ast.stmt) -> None:
+        """A statement that changes no value."""
 
     def define_class(self, node: ast.ClassDef) -> None:
-        """Make a class of the file."""
-        cls = Class(node, tuple(map(self.value, node.bases)), {})
-        inside = Body(self.reporter, dict(self.scope), qualified(self.qualified_name, node.name))
-        inside.steps, inside.muted, inside.owner = self.steps, self.muted, cls
-        before = set(inside.scope)
+        """Make a class."""
+        bases = tuple(self.resolve(_plain_base(base)) for base in node.bases)
+        decorators = {getattr(_called(each), "id", getattr(_called(each), "attr", "")) for each in node.decorator_list}
+        named = {each.name.rpartition(".")[2] for each in bases if isinstance(each, External)}
+        is_record = "dataclass" in decorators or bool(named & {"NamedTuple", "TypedDict", "ModelOutput"})
+        cls = Class(node, bases, {}, is_record)
+        inside = type(self)(
+            self.reporter, self.home, (self.scope, *self.scopes), qualified(self.qualified_name, node.name), self.steps
+        )
+        inside.rehearsing, inside.quiet, inside.owner, inside.depth = self.rehearsing, self.quiet, cls, self.depth
         inside.block(node.body)
+        self.steps = inside.steps
         for name, value in inside.scope.items():
-            if name not in before or value is not self.scope.get(name):
-                # A method's names are those around the class, not those in it.
-                is_method = isinstance(value, Function)
-                cls.members[name] = Function(value.node, self.scope, value.qualified_name, cls) if is_method else value
+            # A method's names are those around the class, not those in it.
+            is_method = isinstance(value, Function) and value.scopes[0] is inside.scope
+            cls.members[name] = (
+                Function(value.node, (self.scope, *self.scopes), value.qualified_name, self.home, cls)
+                if is_method
+                else value
+            )
         self.scope[node.name] = cls
 
     def forget(self, node: ast.AST) -> None:
@@ -106,71 +160,109 @@ class Body(Evaluator):
             if isinstance(part, ast.Name) and isinstance(part.ctx, ast.Store):
                 self.scope[part.id] = UNKNOWN
 
+    # Flow
+
     def branch(self, node: ast.If) -> None:
         """Run both arms, unless it is known which one."""
-        test = self.value(node.test)
-        if isinstance(test, bool) or test is None:
+        test = operators.truth(self.value(node.test))
+        if test is not None:
+            self.scope.update(narrowed(self, node.test, positive=test))
             self.block(node.body if test else node.orelse)
             return
-        before, kept = dict(self.scope), self.held()
+        root, before, kept = self.scope, dict(self.scope), self.held()
+        self.scope.update(narrowed(self, node.test, positive=True))
         self.block(node.body)
-        first, first_held, first_ended = self.scope, self.held(), self.ended
-        self.scope, self.ended = before, False
+        first, first_held, first_ended = dict(self.scope), self.held(), self.ended
+        self.settle(root, before)
+        self.ended = False
         _restore(kept)
+        self.scope.update(narrowed(self, node.test, positive=False))
         self.block(node.orelse)
         if first_ended and self.ended:
             return
+        other = dict(self.scope)
         if first_ended:
             self.ended = False
         elif self.ended:
-            self.scope, self.ended = first, False
+            self.ended = False
+            self.settle(root, first)
             _restore(first_held)
         else:
-            self.scope = _join_scopes(first, self.scope)
+            self.settle(
+                root,
+                join_scopes(
+                    first, self.scope, names=None if self.rehearsing else self.fresh, likely=self.reporter.guessing
+                ),
+            )
+            if self.reporter.guessing:
+                fill_in(self.scope, node.test, first, other)
             for instance, attributes in first_held:
-                instance.attributes = _join_scopes(attributes, instance.attributes)
+                # What only one arm sets is there wherever it is used.
+                _put(instance, join_scopes(attributes, instance.attributes, whole=False))
 
-    def held(self) -> list[tuple[Instance, dict[str, Any]]]:
+    def settle(self, root: Scope, values: Scope) -> None:
+        """Let a scope hold these values; functions that were defined in it see them."""
+        if values is not root:
+            root.clear()
+            root.update(values)
+        self.scope = root
+
+    def held(self) -> list[tuple[Instance, Scope]]:
         """What the instances in scope hold now."""
         instances = {id(value): value for value in self.scope.values() if isinstance(value, Instance)}
         return [(instance, dict(instance.attributes)) for instance in instances.values()]
 
     def loop(self, node: ast.For | ast.AsyncFor) -> None:
         """Run the body for each item, or for what all items have in common."""
-        items = self.value(node.iter)
-        if isinstance(items, tuple) and len(items) <= LONGEST_UNROLLED:
+        items = certain(self.value(node.iter))
+        if isinstance(items, Dictionary) and not items.is_open:
+            items = tuple(key for key, _ in items.items)
+        if isinstance(items, tuple) and len(items) <= LONGEST:
             for item in items:
                 before = dict(self.scope)
                 self.assign(node.target, item, None)
                 self.block(node.body)
                 if self.ended:
-                    self.scope, self.ended = _join_scopes(before, self.scope), False
+                    self.settle(self.scope, join_scopes(before, self.scope))
+                    self.ended = False
         else:
-            item = items.item if isinstance(items, Many) else calls.item_of(items)
-            self.assign(node.target, item, None)
+            item = item_of(items)
             self.repeat(node.body, lambda: self.assign(node.target, item, None))
         self.block(node.orelse)
 
     def repeat(self, body: Sequence[ast.stmt], prepare: Callable[[], None] = lambda: None) -> None:
         """Run a loop's body until what is known no longer changes; only what holds then is reported."""
+        before_loop = dict(self.scope)
+        self.vague += 1
         for number in range(_MOST_PASSES):
             before = dict(self.scope)
-            self.muted += 1
+            self.rehearsing += 1
             count = len(self.returned)
+            prepare()
             self.block(body)
             self.ended = False
             del self.returned[count:]
-            self.muted -= 1
-            self.scope = _join_scopes(before, self.scope)
-            prepare()
+            self.rehearsing -= 1
+            after = join_scopes(before, self.scope)
+            stable = all(
+                name in before and (before[name] is value or before[name] == value) for name, value in after.items()
+            )
+            self.settle(self.scope, after)
+            if stable:
+                break
             if number == _MOST_PASSES - 1:
                 for name, value in self.scope.items():
-                    if name in before and before[name] is not value and before[name] != value:
+                    if name not in before or (before[name] is not value and before[name] != value):
                         self.scope[name] = UNKNOWN
+        for name in self.scope.keys() - before_loop.keys():
+            # Bound in the body alone: what stands there before each pass is of the pass before.
+            del self.scope[name]
         before = dict(self.scope)
+        prepare()
         self.block(body)
         self.ended = False
-        self.scope = _join_scopes(before, self.scope)
+        self.vague -= 1
+        self.settle(self.scope, join_scopes(before, self.scope, whole=False))
 
     def with_block(self, node: ast.With | ast.AsyncWith) -> None:
         """Run a block under a context manager."""
@@ -179,40 +271,81 @@ class Body(Evaluator):
             if item.optional_vars is not None:
                 self.assign(item.optional_vars, value if isinstance(value, Tensor) else UNKNOWN, None)
         expects_error = any("raises" in ast.dump(item.context_expr).lower() for item in node.items)
-        self.muted += expects_error
+        self.quiet += expects_error
         self.block(node.body)
-        self.muted -= expects_error
+        self.quiet -= expects_error
 
     def try_block(self, node: ast.Try) -> None:
         """Run what is tried, and what happens if it fails."""
         before = dict(self.scope)
+        root = self.scope
         # What is tried may be meant to fail.
-        self.muted += 1
+        self.quiet += 1
         self.block(node.body)
-        self.muted -= 1
-        after, ended = self.scope, self.ended
-        self.scope = _join_scopes(before, after)
+        self.quiet -= 1
+        after, ended = dict(self.scope), self.ended
+        joined = join_scopes(before, after)
+        results = [] if ended else [after]
         for handler in node.handlers:
-            outer, self.ended = dict(self.scope), False
+            self.settle(root, dict(joined))
+            self.ended = False
+            if handler.name:
+                self.scope[handler.name] = UNKNOWN
             self.block(handler.body)
-            self.scope = outer if self.ended else _join_scopes(outer, self.scope)
-        self.ended = ended and bool(node.handlers) is False
-        if not node.handlers:
-            self.scope = after
-        self.block(node.orelse)
+            if not self.ended:
+                results.append(dict(self.scope))
+        self.ended = not results
+        if results:
+            final = results[0]
+            for other in results[1:]:
+                final = join_scopes(final, other)
+            self.settle(root, final)
+            self.block(node.orelse)
+        else:
+            self.settle(root, joined)
+        ended, self.ended = self.ended, False
         self.block(node.finalbody)
+        self.ended = ended or self.ended
+
+    def match(self, node: ast.Match) -> None:
+        """Run each case; what they bind isn't known."""
+        self.value(node.subject)
+        root, before = self.scope, dict(self.scope)
+        results: list[Scope] = [before]
+        for case in node.cases:
+            self.settle(root, dict(before))
+            for part in ast.walk(case.pattern):
+                name = getattr(part, "name", None) or getattr(part, "rest", None)
+                if isinstance(name, str):
+                    self.scope[name] = UNKNOWN
+            self.block(case.body)
+            if not self.ended:
+                results.append(dict(self.scope))
+            self.ended = False
+        final = results[0]
+        for other in results[1:]:
+            final = join_scopes(final, other)
+        self.settle(root, final)
 
 
-def _restore(held: list[tuple[Instance, dict[str, Any]]]) -> None:
+def _plain_base(base: ast.expr) -> ast.expr:
+    """`Generic` of `Generic[T]`."""
+    return base.value if isinstance(base, ast.Subscript) else base
+
+
+def _called(decorator: ast.expr) -> ast.expr:
+    return decorator.func if isinstance(decorator, ast.Call) else decorator
+
+
+def _restore(held: list[tuple[Instance, Scope]]) -> None:
     for instance, attributes in held:
+        _put(instance, attributes)
+
+
+def _put(instance: Instance, attributes: Scope) -> None:
+    if instance.attributes != attributes:
         instance.attributes = dict(attributes)
-
-
-def _join_scopes(first: dict[str, Any], second: dict[str, Any]) -> dict[str, Any]:
-    return {
-        name: join(first[name], second[name]) if name in first and name in second else UNKNOWN
-        for name in first.keys() | second.keys()
-    }
+        instance.changes += 1
 
 
 def _as_load(target: ast.expr) -> ast.expr:
@@ -225,3 +358,34 @@ def _as_load(target: ast.expr) -> ast.expr:
         case ast.Subscript(value=owner, slice=index):
             return ast.copy_location(ast.Subscript(owner, index, ast.Load()), target)
     return target
+
+
+_HANDLERS: dict[type[ast.stmt], Callable[[Body, Any], None]] = {
+    ast.Assign: Body.assignment,
+    ast.AnnAssign: Body.annotated_assignment,
+    ast.AugAssign: Body.augmented,
+    ast.Return: Body.leave,
+    ast.Expr: Body.expression,
+    ast.If: Body.branch,
+    ast.For: Body.loop,
+    ast.AsyncFor: Body.loop,
+    ast.While: Body.while_loop,
+    ast.With: Body.with_block,
+    ast.AsyncWith: Body.with_block,
+    ast.Try: Body.try_block,
+    ast.TryStar: Body.try_block,
+    ast.FunctionDef: Body.define,
+    ast.AsyncFunctionDef: Body.define,
+    ast.ClassDef: Body.define_class,
+    ast.Import: Body.import_modules,
+    ast.ImportFrom: Body.import_names,
+    ast.Assert: Body.assertion,
+    ast.Raise: Body.leave_block,
+    ast.Break: Body.leave_block,
+    ast.Continue: Body.leave_block,
+    ast.Delete: Body.delete,
+    ast.Global: Body.nothing,
+    ast.Nonlocal: Body.nothing,
+    ast.Pass: Body.nothing,
+    ast.Match: Body.match,
+}

@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Any
+from functools import cached_property
+from typing import Any, TypeAlias
 
-from shapeguard.ops.values import UNKNOWN, Tensor
+from shapeguard.ops.registry import find
+from shapeguard.ops.values import UNKNOWN, Dtype, Module, Tensor
 from shapeguard.shapes.dim import Dim
 from shapeguard.shapes.shape import Axis, Shape
+
+Scope: TypeAlias = dict[str, Any]
+Scopes: TypeAlias = tuple[Scope, ...]
+"""Where names are looked up, the nearest first."""
 
 
 @dataclass(frozen=True, slots=True)
 class External:
-    """Something that another package defines, by its full name: "torch.nn.functional"."""
+    """Something that is not read here, by its full name: "torch.nn.functional"."""
 
     name: str
 
@@ -24,6 +30,42 @@ class Symbol:
     """A value from outside, such as `config.hidden_size`: whatever it is, as a size it is the Dim of that name."""
 
     name: str
+    is_number: bool = False
+    """Whether it is surely no tensor."""
+
+
+@dataclass(frozen=True, slots=True)
+class Number:
+    """A number of Python's of which only that is known."""
+
+
+NUMBER = Number()
+
+
+class Exhausted(Exception):  # noqa: N818 - no error: the budget of one function is spent
+    """A function takes more steps than it may."""
+
+
+@dataclass(frozen=True, slots=True)
+class Guess(Tensor):
+    """A parameter's shape as its name makes likely; whatever is known for a fact goes before it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Maybe:
+    """A value, or None."""
+
+    value: Any
+
+
+class Nothing:
+    """The item of a list that has none yet."""
+
+    def __repr__(self) -> str:
+        return "NOTHING"
+
+
+NOTHING = Nothing()
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,41 +77,103 @@ class Many:
 
 @dataclass(frozen=True, eq=False)
 class Function:
-    """A function of the file, with the names around its definition."""
+    """A function that is read, with the names around its definition."""
 
     node: ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
-    scope: dict[str, Any]
+    scopes: Scopes
     qualified_name: str
+    home: object = None
+    """The file that it stands in."""
     owner: Class | None = None
+
+    def __repr__(self) -> str:
+        return f"Function({self.qualified_name})"
+
+    @cached_property
+    def kinds(self) -> frozenset[str]:
+        """The plain names of its decorators: "staticmethod", "property"."""
+        decorators = getattr(self.node, "decorator_list", ())
+        return frozenset(getattr(each, "id", getattr(each, "attr", "")) for each in decorators)
+
+    @cached_property
+    def yields(self) -> bool:
+        """Whether it is a generator."""
+        return any(isinstance(part, ast.Yield | ast.YieldFrom) for part in ast.walk(self.node))
 
 
 @dataclass(frozen=True, eq=False)
 class Class:
-    """A class of the file."""
+    """A class that is read."""
 
     node: ast.ClassDef
     bases: tuple[Any, ...]
     members: dict[str, Any]
+    is_record: bool = False
+    """Whether its constructor takes its fields: a dataclass, a NamedTuple, a TypedDict."""
+
+    def __repr__(self) -> str:
+        return f"Class({self.node.name})"
 
     def find(self, name: str) -> Any:
         """A member of the class or of those it derives from; None if it has none of that name."""
-        if name in self.members:
-            return self.members[name]
+        return next((cls.members[name] for cls in self.ancestry if name in cls.members), None)
+
+    @cached_property
+    def ancestry(self) -> tuple[Class, ...]:
+        """The class and those that it derives from, as far as they are read, in the order of search."""
+        found = dict.fromkeys([self])
         for base in self.bases:
-            if isinstance(base, Class) and (found := base.find(name)) is not None:
-                return found
-        return None
+            if isinstance(base, Class):
+                found.update(dict.fromkeys(base.ancestry))
+        return tuple(found)
+
+    @cached_property
+    def foreign(self) -> tuple[Any, ...]:
+        """The bases that are not read."""
+        return tuple(base for cls in self.ancestry for base in cls.bases if not isinstance(base, Class))
+
+    @cached_property
+    def fields(self) -> tuple[str, ...]:
+        """The names that a record's constructor takes, in order."""
+        return tuple(
+            dict.fromkeys(
+                statement.target.id
+                for cls in reversed(self.ancestry)
+                for statement in cls.node.body
+                if isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name)
+            )
+        )
+
+    @property
+    def makes_records(self) -> bool:
+        """Whether the class, or one that it derives from, is a record."""
+        return any(cls.is_record for cls in self.ancestry)
 
 
 @dataclass(eq=False)
 class Instance:
-    """An instance of a class of the file, with what `__init__` has set."""
+    """An instance of a class that is read, with what `__init__` has set."""
 
     cls: Class
-    attributes: dict[str, Any] = field(default_factory=dict)
+    attributes: Scope = field(default_factory=dict)
+    changes: int = 0
+    """How often an attribute has been given another value."""
+    base: Module | None = None
+    """What it is of a layer of torch's that its class derives from."""
+    joining: bool = False
+    """Whether it is being joined with another one, which may hold it."""
+
+    def __repr__(self) -> str:
+        return f"Instance({self.cls.node.name})"
+
+    def set(self, name: str, value: Any) -> None:
+        """Give an attribute its value."""
+        if name not in self.attributes or self.attributes[name] != value:
+            self.attributes[name] = value
+            self.changes += 1
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, slots=True)
 class Bound:
     """A method of an instance, or of a tensor, that waits for its arguments."""
 
@@ -77,22 +181,49 @@ class Bound:
     call: Callable[..., Any] | Function
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, slots=True)
 class Chain:
-    """nn.Sequential: modules applied one after another."""
+    """nn.Sequential: modules applied one after another; a Many among them, any number of times."""
 
     modules: tuple[Any, ...]
 
 
 @dataclass(frozen=True, slots=True)
+class OneOf:
+    """One of several things that can be called."""
+
+    options: tuple[Any, ...]
+
+
+@dataclass(frozen=True)
 class Dictionary:
     """A dict with known keys."""
 
-    items: tuple[tuple[Any, Any], ...]
+    items: tuple[tuple[Any, Any], ...] = ()
+    is_open: bool = False
+    """Whether it may have more keys."""
 
-    def get(self, key: object) -> Any:
-        """The value of a key, or UNKNOWN."""
-        return next((value for known, value in self.items if known == key), UNKNOWN)
+    def get(self, key: object, default: Any = UNKNOWN) -> Any:
+        """The value of a key."""
+        if isinstance(key, str | bool | float | Dim | None) and (type(key), key) in self._index:
+            return self._index[type(key), key]
+        return UNKNOWN if self.is_open or isinstance(key, Symbol | Number) or key is UNKNOWN else default
+
+    def with_items(self, entries: Iterable[tuple[Any, Any]]) -> Dictionary:
+        """The dict after `d[key] = value` for each entry."""
+        index = dict(self._index)
+        is_open = self.is_open
+        for key, value in entries:
+            if not isinstance(key, str | bool | float | Dim | None):
+                # It may be any of the others.
+                index, is_open = {}, True
+            else:
+                index[type(key), key] = value
+        return Dictionary(tuple((key, value) for (_, key), value in index.items()), is_open)
+
+    @cached_property
+    def _index(self) -> dict[tuple[type, Any], Any]:
+        return {(type(key), key): value for key, value in self.items}
 
 
 def as_size(value: Any) -> Any:
@@ -100,27 +231,126 @@ def as_size(value: Any) -> Any:
     if isinstance(value, Symbol):
         # `x.shape` and `input_shape` hold several sizes.
         return UNKNOWN if "shape" in value.name.rpartition(".")[2] else Dim(value.name)
+    if isinstance(value, Maybe):
+        return as_size(value.value)
     if isinstance(value, tuple):
         return tuple(map(as_size, value))
     return value
 
 
-def join(left: Any, right: Any) -> Any:
+def certain(value: Any) -> Any:
+    """A value that is used, and so is not None."""
+    return value.value if isinstance(value, Maybe) else value
+
+
+def is_number(value: Any) -> bool:
+    """Whether a value is a number of Python's."""
+    return isinstance(value, Dim | float | bool | Number) or (isinstance(value, Symbol) and value.is_number)
+
+
+_CALLABLE = (Function, Bound, Class, Chain, Module, Instance, External, OneOf)
+_MOST_OPTIONS = 4
+
+
+def join(left: Any, right: Any) -> Any:  # noqa: C901, PLR0911, PLR0912 - one case a pair of kinds
     """What is known of a value that is one of two."""
-    if left is right:
+    if left is right or left is NOTHING:
+        return right
+    if right is NOTHING:
         return left
+    if isinstance(left, Maybe) or isinstance(right, Maybe) or left is None or right is None:
+        return _join_optional(left, right)
     if isinstance(left, Tensor) and isinstance(right, Tensor):
-        return Tensor(_join_shapes(left.shape, right.shape), left.dtype if left.dtype == right.dtype else None)
-    if isinstance(left, tuple) and isinstance(right, tuple) and len(left) == len(right):
-        return tuple(map(join, left, right))
+        return _join_tensors(left, right)
+    if isinstance(left, tuple) and isinstance(right, tuple):
+        if len(left) == len(right):
+            return tuple(map(join, left, right))
+        return Many(_join_all(NOTHING, (*left, *right)))
     if isinstance(left, Many) and isinstance(right, Many):
         return Many(join(left.item, right.item))
-    if type(left) is type(right) and isinstance(left, Dim | Symbol | External | bool | float | str | Dictionary):
-        return left if left == right else UNKNOWN
+    if isinstance(left, Many) and isinstance(right, tuple):
+        return Many(_join_all(left.item, right))
+    if isinstance(left, tuple) and isinstance(right, Many):
+        return Many(_join_all(right.item, left))
+    if type(left) is type(right) and isinstance(
+        left, Dim | Symbol | External | bool | float | str | Dictionary | Dtype | Bound
+    ):
+        if left == right:
+            return left
+        if isinstance(left, Dictionary):
+            keys = [key for key, _ in left.items if any(key == other for other, _ in right.items)]
+            return Dictionary(tuple((key, join(left.get(key), right.get(key))) for key in keys), is_open=True)
+    if is_number(left) and is_number(right) and not (isinstance(left, bool) and isinstance(right, bool)):
+        return NUMBER
+    if isinstance(left, Instance) and isinstance(right, Instance) and left.cls is right.cls:
+        return _join_instances(left, right)
+    if isinstance(left, _CALLABLE) and isinstance(right, _CALLABLE):
+        # What may stand in another's place does what it does.
+        if isinstance(left, External) and find(left.name) is None:
+            return right
+        return left if isinstance(right, External) and find(right.name) is None else _one_of(left, right)
+    if isinstance(left, _CALLABLE) and (right is UNKNOWN or isinstance(right, Symbol)):
+        return left
+    if isinstance(right, _CALLABLE) and (left is UNKNOWN or isinstance(left, Symbol)):
+        return right
     return UNKNOWN
 
 
-def _join_shapes(left: Shape, right: Shape) -> Shape:
+def _join_all(item: Any, others: tuple[Any, ...]) -> Any:
+    for each in others:
+        item = join(item, each)
+    return item
+
+
+def _one_of(left: Any, right: Any) -> Any:
+    options: list[Any] = []
+    for value in (left, right):
+        for option in value.options if isinstance(value, OneOf) else (value,):
+            if not any(option is other or (type(option) is type(other) and option == other) for other in options):
+                options.append(option)
+    if len(options) == 1:
+        return options[0]
+    return OneOf(tuple(options)) if len(options) <= _MOST_OPTIONS else UNKNOWN
+
+
+def _join_instances(left: Instance, right: Instance) -> Instance:
+    """An instance that is what both are."""
+    names = left.attributes.keys() & right.attributes.keys()
+    if all(
+        left.attributes[name] is right.attributes[name] or left.attributes[name] == right.attributes[name]
+        for name in names
+    ):
+        return left
+    if left.joining or right.joining:
+        return left
+    left.joining = right.joining = True
+    try:
+        attributes = {name: join(left.attributes[name], right.attributes[name]) for name in sorted(names)}
+        return Instance(left.cls, attributes, base=left.base if left.base is right.base else None)
+    finally:
+        left.joining = right.joining = False
+
+
+def _join_optional(left: Any, right: Any) -> Any:
+    one, other = certain(left), certain(right)
+    if one is None or other is None:
+        value = other if one is None else one
+        return None if value is None else UNKNOWN if value is UNKNOWN else Maybe(value)
+    value = join(one, other)
+    return UNKNOWN if value is UNKNOWN else Maybe(value)
+
+
+def _join_tensors(left: Tensor, right: Tensor) -> Tensor:
+    if isinstance(left, Guess) != isinstance(right, Guess):
+        guess, fact = (left, right) if isinstance(left, Guess) else (right, left)
+        if fact.shape.rank is not None and fact.shape.rank == guess.shape.rank:
+            return Tensor(fact.shape, fact.dtype or guess.dtype)
+    dtype = left.dtype if left.dtype == right.dtype else None
+    return Tensor(join_shapes(left.shape, right.shape), dtype)
+
+
+def join_shapes(left: Shape, right: Shape) -> Shape:
+    """What is known of a shape that is one of two."""
     if left.axes is None or right.axes is None or len(left.axes) != len(right.axes):
         return Shape.unknown()
     return Shape(

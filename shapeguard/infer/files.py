@@ -1,0 +1,122 @@
+"""The files of a project as they import each other: which name of which file an imported name is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from shapeguard.diagnostics import Diagnostic
+from shapeguard.infer import hugging_face
+from shapeguard.infer.values import External, Scope
+from shapeguard.ops.registry import find
+from shapeguard.ops.values import UNKNOWN
+from shapeguard.shapes.prose import ProseShape, comment_shape
+from shapeguard.source.read import read_source
+
+if TYPE_CHECKING:
+    from shapeguard.source.file import Source
+
+Load = Callable[["File"], None]
+"""Binds the names that a file's statements bind, in its scope."""
+
+_LARGEST = 2_000_000
+_NEVER_READ = frozenset({"torch", "jaxtyping", "numpy", "builtins", "typing"})
+
+
+class File:
+    """A file, and what the names mean that it imports."""
+
+    def __init__(self, source: Source, load: Load) -> None:
+        self.source = source
+        self.is_checked = False
+        """Whether it is the file that is checked, and not one that it imports."""
+        self._shapes: dict[int, ProseShape | None] = {}
+        self.scope: Scope = {}
+        self._load = load
+        self._known: dict[str, Any] = {}
+        self.root, self.package = _package_of(Path(source.path))
+
+    def comment_shape(self, line: int) -> ProseShape | None:
+        """What the comment on a line says of a shape; nothing in files that are only imported."""
+        if not self.is_checked:
+            return None
+        if line not in self._shapes:
+            comment = self.source.comments.get(line)
+            self._shapes[line] = None if comment is None else comment_shape(comment.text.lstrip("#"))
+        return self._shapes[line]
+
+    def absolute(self, module: str | None, level: int) -> str | None:
+        """The full name of a module that an import names relatively."""
+        if not level:
+            return module
+        if level - 1 > len(self.package):
+            return None
+        parts = self.package[: len(self.package) - (level - 1)]
+        name = ".".join((*parts, *(module.split(".") if module else ())))
+        # Without a package around it, a file has its neighbours.
+        return name or None
+
+    def loaded(self, value: Any) -> Any:
+        """What an imported name is, if a file of the project says so; any other value as it is."""
+        if not isinstance(value, External):
+            return value
+        name = value.name
+        if name not in self._known:
+            # What is being read now is found again as it is so far.
+            self._known[name] = value
+            self._known[name] = self._found(value)
+        return self._known[name]
+
+    def _found(self, value: External) -> Any:
+        top, _, rest = value.name.partition(".")
+        if not rest or top in _NEVER_READ or find(value.name) is not None or hugging_face.knows(value.name):
+            return value
+        if self.package and top != self.package[0]:
+            return value
+        parts = value.name.split(".")
+        for count in range(len(parts) - 1, 0, -1):
+            path = _module_path(self.root, tuple(parts[:count]))
+            if path is None:
+                continue
+            file = _read(path, self._load)
+            if file is None:
+                return value
+            found = file.scope.get(parts[count], UNKNOWN)
+            if len(parts) - count > 1 or found is UNKNOWN:
+                return value
+            return file.loaded(found)
+        return value
+
+
+@cache
+def _module_path(root: Path, parts: tuple[str, ...]) -> Path | None:
+    base = root.joinpath(*parts)
+    for path in (base.with_suffix(".py"), base / "__init__.py"):
+        if path.is_file():
+            return path
+    return None
+
+
+@cache
+def _read(path: Path, load: Load) -> File | None:
+    """The file at a path, with its names; once for each process, as no file changes while it is checked."""
+    if path.stat().st_size > _LARGEST:
+        return None
+    source = read_source(str(path))
+    if isinstance(source, Diagnostic):
+        return None
+    file = File(source, load)
+    load(file)
+    return file
+
+
+def _package_of(path: Path) -> tuple[Path, tuple[str, ...]]:
+    """The folder that a file is imported from, and the packages around the file."""
+    folder = path.absolute().parent
+    names: list[str] = []
+    while (folder / "__init__.py").is_file() and folder.parent != folder:
+        names.append(folder.name)
+        folder = folder.parent
+    return folder, tuple(reversed(names))

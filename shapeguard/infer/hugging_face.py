@@ -1,0 +1,102 @@
+"""What is known of transformers' own machinery, which is not followed: caches, masks, activations, the base class."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from shapeguard.infer.values import NUMBER, Bound, Function, Maybe, Scope, certain
+from shapeguard.ops.values import UNKNOWN, Tensor
+from shapeguard.shapes.dim import Dim
+from shapeguard.shapes.shape import Axis, Shape
+
+_NOT_FOLLOWED = (
+    "transformers.activations",
+    "transformers.cache_utils",
+    "transformers.generation",
+    "transformers.integrations",
+    "transformers.masking_utils",
+    "transformers.modeling_flash_attention_utils",
+    "transformers.modeling_rope_utils",
+    "transformers.modeling_utils",
+    "transformers.pytorch_utils.apply_chunking_to_forward",
+    "transformers.utils",
+)
+
+
+def knows(name: str) -> bool:
+    """Whether a name is of the machinery that is not followed."""
+    return name.startswith(_NOT_FOLLOWED)
+
+
+def function(name: str, arguments: list[Any], named: Scope) -> Any:
+    """What a function gives that is not followed, by its full name; UNKNOWN for one that isn't known."""
+    last = name.rpartition(".")[2]
+    if last == "get_activation":
+        return Bound(UNKNOWN, _elementwise)
+    if last == "ACT2FN[]":
+        return _elementwise(*arguments)
+    if last in _MASKS:
+        return _MASKS[last](named)
+    if last == "slice_logits_to_keep" and arguments:
+        return _with_axis(arguments[0], 1, "kept_seq")
+    return method(last, arguments)
+
+
+def method(name: str, arguments: list[Any]) -> Any:
+    """What a method gives whose owner isn't known, by its name; UNKNOWN for one that isn't known."""
+    if name == "update" and len(arguments) >= 2:  # noqa: PLR2004 - a cache takes keys and values
+        keys, values = (_with_axis(value, -2, "kv_seq") for value in arguments[:2])
+        return UNKNOWN if keys is UNKNOWN or values is UNKNOWN else (keys, values)
+    if name in ("get_seq_length", "get_max_length", "get_max_cache_shape", "get_usable_length"):
+        return NUMBER
+    if name == "get_interface" and len(arguments) > 1 and isinstance(arguments[1], Function):
+        # Whichever is chosen does what the one written in the file does.
+        return arguments[1]
+    if name == "loss_function":
+        return Tensor(Shape(()), None)
+    if name in ("get_extended_attention_mask", "invert_attention_mask"):
+        return Tensor(Shape.of(None, None, None, None))
+    return UNKNOWN
+
+
+def _elementwise(value: Any = UNKNOWN, *_: Any, **__: Any) -> Any:
+    return Tensor(Shape(value.shape.axes), value.dtype) if isinstance(value, Tensor) else UNKNOWN
+
+
+def _with_axis(value: Any, position: int, name: str) -> Any:
+    """A tensor one of whose axes has a length of its own."""
+    if not isinstance(value, Tensor):
+        return UNKNOWN
+    axes = value.shape.axes
+    if axes is None or not -len(axes) <= position < len(axes):
+        return Tensor(Shape.unknown(), value.dtype)
+    changed = list(axes)
+    changed[position] = Axis.of(Dim(name))
+    return Tensor(Shape(tuple(changed)), value.dtype)
+
+
+def _mask(named: Scope) -> Any:
+    embeds = certain(named.get("inputs_embeds", named.get("input_embeds", UNKNOWN)))
+    axes = embeds.shape.axes if isinstance(embeds, Tensor) else None
+    batch, length = (axes[0], axes[1]) if axes is not None and len(axes) > 1 else (None, None)
+    return Maybe(Tensor(Shape.of(batch, 1, length, None)))
+
+
+def _both_ways(named: Scope) -> Any:
+    embeds = certain(named.get("inputs_embeds", named.get("input_embeds", UNKNOWN)))
+    others = certain(named.get("encoder_hidden_states"))
+    axes = embeds.shape.axes if isinstance(embeds, Tensor) else None
+    other_axes = axes if others is None else others.shape.axes if isinstance(others, Tensor) else None
+    batch, length = (axes[0], axes[1]) if axes is not None and len(axes) > 1 else (None, None)
+    width = other_axes[1] if other_axes is not None and len(other_axes) > 1 else None
+    return Maybe(Tensor(Shape.of(batch, 1, length, width)))
+
+
+_MASKS: dict[str, Callable[[Scope], Any]] = {
+    "create_causal_mask": _mask,
+    "create_sliding_window_causal_mask": _mask,
+    "create_chunked_causal_mask": _mask,
+    "create_bidirectional_mask": _both_ways,
+    "create_bidirectional_sliding_window_mask": _both_ways,
+}

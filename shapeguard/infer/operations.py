@@ -1,0 +1,89 @@
+"""Calls of torch's operations with the interpreter's values."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from shapeguard.infer.values import Number, Scope, Symbol, as_size, is_number
+from shapeguard.ops.registry import Op, renamed
+from shapeguard.ops.values import UNKNOWN, Dtype, Module, Tensor
+from shapeguard.shapes.dim import Dim
+from shapeguard.shapes.shape import Shape
+
+# Operations in which a value that isn't known may be a tensor as well as a number.
+_TAKES_TENSORS = (
+    "shapeguard.ops.pointwise",
+    "shapeguard.ops.products",
+    "shapeguard.ops.losses",
+    "shapeguard.ops.attention",
+)
+_TAKES_ANYTHING = ("torch.tensor", "torch.as_tensor")
+
+
+def call_op(operation: Op, arguments: list[Any], named: Scope) -> Any:
+    """Call an operation; what it can't take is unknown to it."""
+    takes_tensors = operation.function.__module__ in _TAKES_TENSORS or operation.names[0] in _TAKES_ANYTHING
+    sizes = [value for value in arguments if not isinstance(value, Tensor)]
+    if len(sizes) == 1 and isinstance(sizes[0], Symbol) and not _is_size(sizes[0]) and _takes_any_number(operation):
+        # One value in the place of many may be all of them: `x.view(shape)`.
+        arguments = [UNKNOWN if isinstance(value, Symbol) else value for value in arguments]
+    convert: Callable[[Any], Any] = as_operand if takes_tensors else _as_argument
+    if operation.names[0] in _TAKES_ANYTHING:
+        # A setting may be a list as well.
+        arguments = [UNKNOWN if isinstance(value, Symbol) else value for value in arguments]
+    values = [convert(value) for value in arguments]
+    more = {name: convert(value) for name, value in renamed(named, operation).items()}
+    return attempt(lambda: operation(*values, **more))
+
+
+def _is_size(value: Symbol) -> bool:
+    """Whether a value is one whole number, by what it is called: `hidden_size`, `num_heads`, but not `kernel_size`."""
+    name = value.name.rpartition(".")[2]
+    if value.is_number:
+        return True
+    return (name.endswith(_SIZES) or name.startswith(("num_", "n_"))) and not any(
+        word in name for word in _MAY_BE_PAIRS
+    )
+
+
+_SIZES = (
+    "_size", "dim", "_features", "_channels", "_heads", "_layers", "length", "_len", "width", "height", "d_model", "ndim",
+)  # fmt: skip
+_MAY_BE_PAIRS = (
+    "kernel", "patch", "image", "img", "output", "window", "input", "tile", "pool", "shape", "stride", "grid", "crop",
+)  # fmt: skip
+
+
+def _takes_any_number(operation: Op) -> bool:
+    return any(entry.kind is entry.VAR_POSITIONAL for entry in operation.signature.parameters.values())
+
+
+def attempt(work: Callable[[], Any]) -> Any:
+    """What an operation gives; unknown where it is called in a way that it doesn't know."""
+    try:
+        return work()
+    except (TypeError, ValueError, ArithmeticError, AttributeError, LookupError):
+        # Called in a way that the operation doesn't know.
+        return UNKNOWN
+
+
+_SOME_NUMBER = Tensor(Shape(()), None)
+"""A number in the place of a tensor has no axes."""
+
+
+def _as_argument(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return tuple(map(_as_argument, value))
+    value = as_size(value)
+    known = isinstance(value, Tensor | Dim | Dtype | Module | bool | float | str | tuple) or value is None
+    return value if known else UNKNOWN
+
+
+def as_operand(value: Any) -> Any:
+    """A value in a place where tensors are taken as well as numbers."""
+    if isinstance(value, tuple):
+        return tuple(map(as_operand, value))
+    if isinstance(value, Symbol | Number):
+        return _SOME_NUMBER if is_number(value) else UNKNOWN
+    return _as_argument(value)
