@@ -227,8 +227,8 @@ def apply(evaluator: Evaluator, function: Any, arguments: list[Any], named: Scop
 def _apply_chain(evaluator: Evaluator, modules: tuple[Any, ...], value: Any) -> Any:
     for module in modules:
         if isinstance(module, Many):
-            once = apply(evaluator, module.item, [value], {})
-            twice = once if once == value else apply(evaluator, module.item, [once], {})
+            once = apply(evaluator, module.any_item, [value], {})
+            twice = once if once == value else apply(evaluator, module.any_item, [once], {})
             value = once if once == value else join(once, twice)
         else:
             value = apply(evaluator, module, [value], {})
@@ -244,7 +244,9 @@ def _spread(evaluator: Evaluator, function: External, arguments: list[Any], name
     answers = []
     for count in (2, 3):
         given = [
-            (value.item,) * count if isinstance(value, Many) and value.item is not NOTHING else value
+            (*value.first, *(value.item,) * count, *value.last)
+            if isinstance(value, Many) and value.item is not NOTHING
+            else value
             for value in arguments
         ]
         if any(isinstance(value, Many) for value in given):
@@ -265,6 +267,12 @@ _SAME = frozenset({
     "copy.copy",
     "copy.deepcopy",
     "typing.cast",
+    "torch.nn.utils.weight_norm",
+    "torch.nn.utils.remove_weight_norm",
+    "torch.nn.utils.spectral_norm",
+    "torch.nn.utils.parametrizations.weight_norm",
+    "torch.nn.utils.parametrizations.spectral_norm",
+    "torch.nn.utils.parametrizations.orthogonal",
 })  # fmt: skip
 _LAST = frozenset({"typing.cast"})
 

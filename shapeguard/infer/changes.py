@@ -44,6 +44,8 @@ def _items_after(owner: tuple[Any, ...] | Many, method: str, arguments: list[Any
     if method == "append" and len(arguments) == 1:
         if isinstance(owner, tuple) and len(owner) < _LONGEST:
             return (*owner, arguments[0])
+        if isinstance(owner, Many):
+            return Many(_join(owner.item, owner.last), owner.first, (arguments[0],))
         return Many(join(item, arguments[0]))
     if method == "extend" and len(arguments) == 1:
         more = certain(arguments[0])
@@ -57,8 +59,11 @@ def _items_after(owner: tuple[Any, ...] | Many, method: str, arguments: list[Any
 
 def _common_item(owner: tuple[Any, ...] | Many) -> Any:
     if isinstance(owner, Many):
-        return owner.item
-    item: Any = NOTHING
-    for each in owner:
+        return owner.any_item
+    return _join(NOTHING, owner)
+
+
+def _join(item: Any, others: tuple[Any, ...]) -> Any:
+    for each in others:
         item = join(item, each)
     return item

@@ -121,7 +121,7 @@ def _substituted(value: Any, names: dict[str, Dim], invented: frozenset[str], ev
     if isinstance(value, Maybe):
         return Maybe(again(value.value))
     if isinstance(value, Many):
-        return Many(again(value.item))
+        return Many(again(value.item), again(value.first), again(value.last))
     if isinstance(value, Dictionary):
         return Dictionary(tuple((key, again(item)) for key, item in value.items), value.is_open)
     if isinstance(value, Instance) and value.cls.makes_records:
@@ -177,7 +177,8 @@ def _identity(value: Any, memory: Memory) -> Any:
     if isinstance(value, tuple):
         return tuple(_identity(each, memory) for each in value)
     if isinstance(value, Many | Maybe):
-        return (type(value), _identity(value.item if isinstance(value, Many) else value.value, memory))
+        inside = (value.item, value.first, value.last) if isinstance(value, Many) else value.value
+        return (type(value), _identity(inside, memory))
     if isinstance(value, Chain | OneOf):
         parts = value.modules if isinstance(value, Chain) else value.options
         return (type(value), _identity(parts, memory))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from shapeguard.infer.values import NUMBER, Bound, Function, Maybe, Scope, certain
+from shapeguard.infer.values import WHOLE, Bound, Function, Maybe, Scope, certain
 from shapeguard.ops.values import UNKNOWN, Tensor
 from shapeguard.shapes.dim import Dim
 from shapeguard.shapes.shape import Axis, Shape
@@ -49,7 +49,7 @@ def method(name: str, arguments: list[Any]) -> Any:
         keys, values = (_with_axis(value, -2, "kv_seq") for value in arguments[:2])
         return UNKNOWN if keys is UNKNOWN or values is UNKNOWN else (keys, values)
     if name in ("get_seq_length", "get_max_length", "get_max_cache_shape", "get_usable_length"):
-        return NUMBER
+        return WHOLE
     if name == "get_interface" and len(arguments) > 1 and isinstance(arguments[1], Function):
         # Whichever is chosen does what the one written in the file does.
         return arguments[1]

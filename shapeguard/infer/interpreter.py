@@ -76,6 +76,9 @@ class _FileAnalysis:
         self.guarded("", lambda: evaluator.block(self.source.tree.body))
         here = set(self.source.tree.body)
         members = [value for value in self.home.scope.values() if getattr(value, "node", None) in here]
+        for value in members:
+            if isinstance(value, Class):
+                self.initial(value)
         # Callers mostly stand below what they call.
         for value in reversed(members) if self.guessing else members:
             if isinstance(value, Function):
@@ -136,12 +139,15 @@ class _FileAnalysis:
         except (Exhausted, RecursionError):
             self.exhausted.append(name)
 
+    def initial(self, cls: Class) -> None:
+        """Interpret `__init__`, which says what the other methods find."""
+        initial = cls.find("__init__")
+        if isinstance(initial, Function):
+            self.function(initial, self.memory.example_of(cls))
+
     def methods(self, cls: Class) -> None:
         """Interpret each method on an instance as `__init__` leaves it."""
         instance = self.memory.example_of(cls)
-        initial = cls.find("__init__")
-        if isinstance(initial, Function) and not isinstance(initial.node, ast.Lambda):
-            self.function(initial, instance)
         for name, member in cls.members.items():
             if isinstance(member, Function) and not isinstance(member.node, ast.Lambda) and name != "__init__":
                 self.function(

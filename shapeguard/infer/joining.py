@@ -6,7 +6,7 @@ import ast
 from collections.abc import Callable
 from typing import Any
 
-from shapeguard.infer.values import Guess, Maybe, Number, Scope, Symbol, certain, join
+from shapeguard.infer.values import Guess, Instance, Many, Maybe, Number, Scope, Symbol, certain, join
 from shapeguard.ops.values import UNKNOWN, Tensor
 from shapeguard.shapes.dim import Dim
 from shapeguard.shapes.shape import Shape
@@ -51,18 +51,23 @@ def _likely(joined: Any, one: Any, other: Any) -> Any:
 
 def _filled(joined: Any, made: Any, given: Any) -> Any:
     """A joined value, its unknown parts taken from the value that was made where none was given."""
-    if not isinstance(made, Tensor) or made.shape.axes is None:
+    if made is UNKNOWN or made is None:
         return joined
-    if given is UNKNOWN or isinstance(given, Symbol):
+    if given is UNKNOWN or isinstance(given, Symbol | Many):
         return made
-    if not isinstance(given, Tensor):
+    if isinstance(made, Instance) and isinstance(given, Instance) and made.cls is given.cls and made.cls.makes_records:
+        attributes = {
+            name: _filled(join(value, given.attributes[name]), certain(value), certain(given.attributes[name]))
+            for name, value in made.attributes.items()
+            if name in given.attributes
+        }
+        return Instance(made.cls, attributes)
+    if not isinstance(made, Tensor) or not isinstance(given, Tensor) or made.shape.axes is None:
         return joined
     if given.shape.axes is None:
         return Tensor(made.shape, made.dtype)
-    if len(given.shape.axes) != len(made.shape.axes):
-        return joined
     known = certain(joined)
-    if not isinstance(known, Tensor) or known.shape.axes is None:
+    if not isinstance(known, Tensor) or known.shape.axes is None or len(given.shape.axes) != len(made.shape.axes):
         return joined
     axes = [
         one if axis.size is None and other.size is None else axis

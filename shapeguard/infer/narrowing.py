@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING, Any
 
-from shapeguard.infer.values import Class, External, Maybe, Scope, Symbol
+from shapeguard.infer.values import NOTHING, Class, External, Maybe, Scope, Symbol, join
 from shapeguard.ops.registry import find
 from shapeguard.ops.values import UNKNOWN, Module, Tensor
 from shapeguard.shapes.dim import Dim, as_int
@@ -36,7 +36,8 @@ def narrowed(evaluator: Evaluator, test: ast.expr, *, positive: bool) -> Scope:
         ):
             return _of_rank(evaluator, left, right)
         case ast.Call(func=ast.Name(id="isinstance"), args=[ast.Name(id=name), kind]) if positive:
-            return _of_kind(evaluator, name, evaluator.resolve(kind))
+            kinds = kind.elts if isinstance(kind, ast.Tuple) else [kind]
+            return _of_kinds(evaluator, name, [evaluator.resolve(each) for each in kinds])
         case ast.Name(id=name) if positive:
             return _without_none(evaluator, name, is_none=False)
     return {}
@@ -49,27 +50,37 @@ def _without_none(evaluator: Evaluator, name: str, *, is_none: bool) -> Scope:
     return {name: None} if is_none and (known is UNKNOWN or isinstance(known, Symbol)) else {}
 
 
-def _of_kind(evaluator: Evaluator, name: str, kind: Any) -> Scope:
+def _of_kinds(evaluator: Evaluator, name: str, kinds: list[Any]) -> Scope:
     """`isinstance(module, nn.Linear)`, where nothing else is known of it."""
     known = evaluator.lookup(name)
     if not (known is UNKNOWN or isinstance(known, Symbol)):
         return {}
+    found: Any = NOTHING
+    for kind in kinds:
+        example = _example_of(evaluator, kind)
+        if example is UNKNOWN:
+            return {}
+        found = join(found, example)
+    return {name: found}
+
+
+def _example_of(evaluator: Evaluator, kind: Any) -> Any:
     if isinstance(kind, Class) and kind.find("forward") is not None:
-        return {name: evaluator.reporter.memory.example_of(kind)}
+        return evaluator.reporter.memory.example_of(kind)
     if not isinstance(kind, External):
-        return {}
+        return UNKNOWN
     if kind.name == "torch.Tensor":
-        return {name: Tensor(Shape.unknown())}
+        return Tensor(Shape.unknown())
     layer = find(kind.name)
     if layer is None or not layer.is_module:
-        return {}
+        return UNKNOWN
     required = [
         UNKNOWN
         for entry in layer.signature.parameters.values()
         if entry.default is entry.empty and entry.kind is entry.POSITIONAL_OR_KEYWORD
     ]
     made = layer(*required)
-    return {name: made} if isinstance(made, Module) else {}
+    return made if isinstance(made, Module) else UNKNOWN
 
 
 def _of_rank(evaluator: Evaluator, left: ast.expr, right: ast.expr) -> Scope:

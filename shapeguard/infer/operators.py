@@ -8,6 +8,7 @@ from typing import Any
 from shapeguard.infer.python import item_of
 from shapeguard.infer.values import (
     NUMBER,
+    WHOLE,
     Bound,
     Chain,
     Class,
@@ -22,6 +23,7 @@ from shapeguard.infer.values import (
     as_size,
     certain,
     is_number,
+    is_whole,
     join,
 )
 from shapeguard.ops.arithmetic import arithmetic
@@ -91,7 +93,7 @@ def operate(op: type[ast.AST], left: Any, right: Any) -> Any:  # noqa: PLR0911 -
         return UNKNOWN if equal is None else equal is (op is ast.Eq)
     result = arithmetic(sign, one, other)
     if result is UNKNOWN and sign in "+-*/**//%" and is_number(left) and is_number(right):
-        return NUMBER
+        return WHOLE if sign in "+-*//%" and is_whole(left) and is_whole(right) else NUMBER
     return result
 
 
@@ -101,10 +103,10 @@ def _with_tensor(sign: str, left: Any, right: Any) -> Any:
         return binary(
             sign, *(UNKNOWN if isinstance(value, Symbol | tuple) else _plain(value) for value in (left, right))
         )
-    some = Dim(2) if sign in _WHOLE else _SOME_NUMBER
+    some = Dim(2) if sign in _WHOLE or is_whole(number) else _SOME_NUMBER
     result = binary(sign, *(some if value is number else value for value in (left, right)))
     tensor = right if left is number else left
-    if isinstance(result, Tensor) and sign in "+-*//**%" and category(tensor.dtype) != FLOAT:
+    if isinstance(result, Tensor) and sign in "+-*//**%" and category(tensor.dtype) != FLOAT and not is_whole(number):
         # The number may be whole or not.
         return Tensor(result.shape, None)
     return result
@@ -165,7 +167,7 @@ def operate_one(op: type[ast.unaryop], operand: Any) -> Any:
     if isinstance(operand, Tensor):
         return unary(sign, operand)
     if isinstance(operand, Number):
-        return NUMBER
+        return operand
     operand = as_size(operand)
     return operand if sign == "+" and isinstance(operand, Dim | float) else unary(sign, operand)
 
@@ -179,14 +181,16 @@ def transposed(value: Tensor) -> Any:
     return outcome if isinstance(outcome, Mismatch) else Tensor(outcome, value.dtype)
 
 
-def subscript(owner: Any, index: Any) -> Any:  # noqa: PLR0911 - one case a kind of owner
+def subscript(owner: Any, index: Any) -> Any:  # noqa: C901, PLR0911 - one case a kind of owner
     """`owner[index]`."""
     owner = certain(owner)
     if isinstance(owner, Tensor):
         parts = index if isinstance(index, tuple) else (index,)
         return subscript_tensor(owner, tuple(_as_index(part) for part in parts))
     if isinstance(owner, Many):
-        return owner if isinstance(index, Slice) else UNKNOWN if not _is_position(index) else owner.item
+        if isinstance(index, Slice):
+            return Many(owner.any_item)
+        return UNKNOWN if not _is_position(index) else _item_at(owner, index)
     if isinstance(owner, Dictionary):
         found = owner.get(index)
         return item_of(tuple(value for _, value in owner.items)) if found is UNKNOWN and not owner.is_open else found
@@ -194,6 +198,8 @@ def subscript(owner: Any, index: Any) -> Any:  # noqa: PLR0911 - one case a kind
         return _field(owner, index)
     if isinstance(owner, Symbol) and isinstance(index, str) and index.isidentifier():
         return Symbol(f"{owner.name}.{index}", owner.is_number)
+    if isinstance(owner, Symbol) and owner.is_number and is_number(index):
+        return NUMBER
     if isinstance(owner, External):
         return External(f"{owner.name}[]")
     items = owner.modules if isinstance(owner, Chain) else owner
@@ -210,6 +216,16 @@ def subscript(owner: Any, index: Any) -> Any:  # noqa: PLR0911 - one case a kind
     if number is None:
         return item_of(items) if items else UNKNOWN
     return items[number] if -len(items) <= number < len(items) else UNKNOWN
+
+
+def _item_at(owner: Many, index: Any) -> Any:
+    """An item by its place, which is known where it is counted from an end that is."""
+    number = as_int(index) if isinstance(index, Dim) else None
+    if number is not None and 0 <= number < len(owner.first):
+        return owner.first[number]
+    if number is not None and -len(owner.last) <= number < 0:
+        return owner.last[number]
+    return item_of(owner)
 
 
 def _is_position(index: Any) -> bool:

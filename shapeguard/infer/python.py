@@ -8,6 +8,7 @@ from typing import Any
 from shapeguard.infer.values import (
     NOTHING,
     NUMBER,
+    WHOLE,
     Class,
     Dictionary,
     External,
@@ -43,7 +44,7 @@ def item_of(items: Any) -> Any:
     """What iterating over a value gives, each time."""
     items = certain(items)
     if isinstance(items, Many):
-        return UNKNOWN if items.item is NOTHING else items.item
+        return UNKNOWN if (item := items.any_item) is NOTHING else item
     if isinstance(items, Tensor) and items.shape.axes:
         return subscript_tensor(items, (UNKNOWN,)) if len(items.shape.axes) == 1 else _without_first(items)
     if isinstance(items, Dictionary):
@@ -68,18 +69,14 @@ def _length(value: Any = UNKNOWN) -> Any:
     if isinstance(value, Dictionary) and not value.is_open:
         return Dim(len(value.items))
     sizes = sizes_of(value) if isinstance(value, Tensor) else UNKNOWN
-    return sizes[0] if isinstance(sizes, tuple) and sizes and sizes[0] is not UNKNOWN else NUMBER
+    return sizes[0] if isinstance(sizes, tuple) and sizes and sizes[0] is not UNKNOWN else WHOLE
 
 
 def _whole_number(value: Any = UNKNOWN) -> Any:
     value = as_size(value)
-    return (
-        Dim(int(value))
-        if isinstance(value, float | bool) and abs(value) < _LARGEST_SIZE
-        else value
-        if isinstance(value, Dim)
-        else NUMBER
-    )
+    if isinstance(value, float | bool) and abs(value) < _LARGEST_SIZE:
+        return Dim(int(value))
+    return value if isinstance(value, Dim) else WHOLE
 
 
 def _number(value: Any = UNKNOWN) -> Any:
@@ -114,14 +111,14 @@ def _range(*bounds: Any) -> Any:
         and len(steps := range(*numbers)) <= LONGEST
     ):
         return tuple(map(Dim, steps))
-    return Many(NUMBER)
+    return Many(WHOLE)
 
 
 def _enumerate(items: Any = UNKNOWN, *_: Any) -> Any:
     items = certain(items)
     if isinstance(items, tuple):
         return tuple((Dim(number), value) for number, value in enumerate(items))
-    return Many((NUMBER, item_of(items)))
+    return Many((WHOLE, item_of(items)))
 
 
 def _zip(*several: Any) -> Any:

@@ -38,8 +38,11 @@ class Symbol:
 class Number:
     """A number of Python's of which only that is known."""
 
+    is_whole: bool = False
+
 
 NUMBER = Number()
+WHOLE = Number(is_whole=True)
 
 
 class Exhausted(Exception):  # noqa: N818 - no error: the budget of one function is spent
@@ -70,9 +73,16 @@ NOTHING = Nothing()
 
 @dataclass(frozen=True, slots=True)
 class Many:
-    """A list of unknown length whose items are alike."""
+    """A list of unknown length whose items are alike, but for those that are known at its ends."""
 
     item: Any
+    first: tuple[Any, ...] = ()
+    last: tuple[Any, ...] = ()
+
+    @property
+    def any_item(self) -> Any:
+        """What is known of an item wherever it stands."""
+        return _join_all(self.item, (*self.first, *self.last))
 
 
 @dataclass(frozen=True, eq=False)
@@ -248,6 +258,11 @@ def is_number(value: Any) -> bool:
     return isinstance(value, Dim | float | bool | Number) or (isinstance(value, Symbol) and value.is_number)
 
 
+def is_whole(value: Any) -> bool:
+    """Whether a value is a whole number of Python's."""
+    return isinstance(value, Dim) or (isinstance(value, Number) and value.is_whole)
+
+
 _CALLABLE = (Function, Bound, Class, Chain, Module, Instance, External, OneOf)
 _MOST_OPTIONS = 4
 
@@ -265,13 +280,13 @@ def join(left: Any, right: Any) -> Any:  # noqa: C901, PLR0911, PLR0912 - one ca
     if isinstance(left, tuple) and isinstance(right, tuple):
         if len(left) == len(right):
             return tuple(map(join, left, right))
-        return Many(_join_all(NOTHING, (*left, *right)))
+        return _join_lengths(left, right)
     if isinstance(left, Many) and isinstance(right, Many):
-        return Many(join(left.item, right.item))
+        return Many(join(left.any_item, right.any_item)) if left != right else left
     if isinstance(left, Many) and isinstance(right, tuple):
-        return Many(_join_all(left.item, right))
+        return Many(_join_all(left.any_item, right))
     if isinstance(left, tuple) and isinstance(right, Many):
-        return Many(_join_all(right.item, left))
+        return Many(_join_all(right.any_item, left))
     if type(left) is type(right) and isinstance(
         left, Dim | Symbol | External | bool | float | str | Dictionary | Dtype | Bound
     ):
@@ -281,7 +296,7 @@ def join(left: Any, right: Any) -> Any:  # noqa: C901, PLR0911, PLR0912 - one ca
             keys = [key for key, _ in left.items if any(key == other for other, _ in right.items)]
             return Dictionary(tuple((key, join(left.get(key), right.get(key))) for key in keys), is_open=True)
     if is_number(left) and is_number(right) and not (isinstance(left, bool) and isinstance(right, bool)):
-        return NUMBER
+        return WHOLE if is_whole(left) and is_whole(right) else NUMBER
     if isinstance(left, Instance) and isinstance(right, Instance) and left.cls is right.cls:
         return _join_instances(left, right)
     if isinstance(left, _CALLABLE) and isinstance(right, _CALLABLE):
@@ -294,6 +309,13 @@ def join(left: Any, right: Any) -> Any:  # noqa: C901, PLR0911, PLR0912 - one ca
     if isinstance(right, _CALLABLE) and (left is UNKNOWN or isinstance(left, Symbol)):
         return right
     return UNKNOWN
+
+
+def _join_lengths(left: tuple[Any, ...], right: tuple[Any, ...]) -> Many:
+    """A list that is one of two, of different lengths."""
+    common = min(len(left), len(right))
+    first = tuple(map(join, left[:common], right[:common]))
+    return Many(_join_all(NOTHING, (*left[common:], *right[common:])), first)
 
 
 def _join_all(item: Any, others: tuple[Any, ...]) -> Any:
