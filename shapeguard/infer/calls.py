@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from shapeguard.infer import changes, follow, hugging_face
+from shapeguard.infer.claims import claimed_shape
 from shapeguard.infer.operations import as_operand, attempt, call_op
 from shapeguard.infer.python import PYTHON
 from shapeguard.infer.values import (
@@ -27,7 +28,9 @@ from shapeguard.infer.values import (
 )
 from shapeguard.ops.registry import Op, find
 from shapeguard.ops.values import UNKNOWN, Module, Tensor
+from shapeguard.shapes.annotation import AnnotationSyntaxError, parse
 from shapeguard.shapes.mismatch import Mismatch
+from shapeguard.shapes.shape import Shape
 
 if TYPE_CHECKING:
     from shapeguard.infer.expressions import Evaluator
@@ -177,55 +180,59 @@ def _call_super(evaluator: Evaluator, node: ast.Call, name: str) -> Any:
     return UNKNOWN
 
 
-def apply(evaluator: Evaluator, function: Any, arguments: list[Any], named: Scope) -> Any:  # noqa: C901, PLR0911, PLR0912 - one case a kind of callee
+def apply(evaluator: Evaluator, function: Any, arguments: list[Any], named: Scope) -> Any:
     """Call a value with values."""
     function = certain(function)
-    match function:
-        case Function():
-            return follow.call_function(evaluator, function, arguments, named)
-        case Bound(owner=owner, call=Function() as method):
-            return follow.call_function(evaluator, method, [owner, *arguments], named)
-        case Class():
-            return follow.instantiate(evaluator, function, arguments, named)
-        case Instance(cls=cls):
-            forward = cls.find("forward") or cls.find("__call__")
-            if isinstance(forward, Function):
-                return follow.call_function(evaluator, forward, [function, *arguments], named)
-            return UNKNOWN if function.base is None else apply(evaluator, function.base, arguments, named)
-        case OneOf(options=options):
-            result: Any = NOTHING
-            for option in options:
-                each = apply(evaluator, option, list(arguments), dict(named))
-                result = join(result, UNKNOWN if isinstance(each, Mismatch) else each)
-            return result
-        case Chain(modules=modules):
-            return _apply_chain(evaluator, modules, arguments[0] if arguments else UNKNOWN)
-    if any(isinstance(value, Many) for value in arguments) and isinstance(function, External):
+    follows = _FOLLOWED.get(type(function))
+    if follows is not None:
+        found = follows(evaluator, function, arguments, named)
+        if found is not _NOT_FOLLOWED:
+            return found
+    if isinstance(function, External) and any(isinstance(value, Many) for value in arguments):
         spread = _spread(evaluator, function, arguments, named)
         if spread is not None:
             return spread
-    if named.pop("**", False):
-        # Something may be given that isn't seen here.
-        result = apply(evaluator, function, arguments, named)
-        return UNKNOWN if isinstance(result, Mismatch) else result
-    arguments = [certain(value) for value in arguments]
-    named = {name: certain(value) for name, value in named.items()}
-    match function:
-        case External(name=name):
-            return attempt(lambda: _call_external(evaluator, name, arguments, named))
-        case Bound(owner=owner, call=Op() as operation):
-            return call_op(operation, [owner, *arguments], named)
-        case Bound(call=work) if not isinstance(work, Function):
-            return attempt(lambda: work(*arguments, **named))
-        case Module(forward=forward):
-            values = [as_operand(value) for value in arguments]
-            inputs = {name: as_operand(value) for name, value in named.items()}
-            return attempt(lambda: forward(*values, **inputs))
-    return UNKNOWN
+    works_out = _WORKED_OUT.get(type(function))
+    if works_out is None:
+        return UNKNOWN
+    is_open = named.pop("**", False)
+    result = works_out(
+        evaluator,
+        function,
+        [certain(value) for value in arguments],
+        {name: certain(value) for name, value in named.items()},
+    )
+    # Something may be given that isn't seen here.
+    return UNKNOWN if is_open and isinstance(result, Mismatch) else result
 
 
-def _apply_chain(evaluator: Evaluator, modules: tuple[Any, ...], value: Any) -> Any:
-    for module in modules:
+_NOT_FOLLOWED = object()
+
+
+def _apply_bound(evaluator: Evaluator, function: Bound, arguments: list[Any], named: Scope) -> Any:
+    if isinstance(function.call, Function):
+        return follow.call_function(evaluator, function.call, [function.owner, *arguments], named)
+    return _NOT_FOLLOWED
+
+
+def _apply_instance(evaluator: Evaluator, function: Instance, arguments: list[Any], named: Scope) -> Any:
+    forward = function.cls.find("forward") or function.cls.find("__call__")
+    if isinstance(forward, Function):
+        return follow.call_function(evaluator, forward, [function, *arguments], named)
+    return UNKNOWN if function.base is None else apply(evaluator, function.base, arguments, named)
+
+
+def _apply_options(evaluator: Evaluator, function: OneOf, arguments: list[Any], named: Scope) -> Any:
+    result: Any = NOTHING
+    for option in function.options:
+        each = apply(evaluator, option, list(arguments), dict(named))
+        result = join(result, UNKNOWN if isinstance(each, Mismatch) else each)
+    return result
+
+
+def _apply_chain(evaluator: Evaluator, function: Chain, arguments: list[Any], _: Scope) -> Any:
+    value = arguments[0] if arguments else UNKNOWN
+    for module in function.modules:
         if isinstance(module, Many):
             once = apply(evaluator, module.any_item, [value], {})
             twice = once if once == value else apply(evaluator, module.any_item, [once], {})
@@ -235,6 +242,41 @@ def _apply_chain(evaluator: Evaluator, modules: tuple[Any, ...], value: Any) -> 
         if isinstance(value, Mismatch):
             return value
     return value
+
+
+_FOLLOWED: dict[type, Callable[[Evaluator, Any, list[Any], Scope], Any]] = {
+    Function: follow.call_function,
+    Bound: _apply_bound,
+    Class: follow.instantiate,
+    Instance: _apply_instance,
+    OneOf: _apply_options,
+    Chain: _apply_chain,
+}
+
+
+def _work_out_bound(_: Evaluator, function: Bound, arguments: list[Any], named: Scope) -> Any:
+    work = function.call
+    if isinstance(work, Op):
+        return call_op(work, [function.owner, *arguments], named)
+    assert not isinstance(work, Function)
+    return attempt(lambda: work(*arguments, **named))
+
+
+def _work_out_module(_: Evaluator, function: Module, arguments: list[Any], named: Scope) -> Any:
+    values = [as_operand(value) for value in arguments]
+    inputs = {name: as_operand(value) for name, value in named.items()}
+    return attempt(lambda: function.forward(*values, **inputs))
+
+
+def _work_out_external(evaluator: Evaluator, function: External, arguments: list[Any], named: Scope) -> Any:
+    return attempt(lambda: _call_external(evaluator, function.name, arguments, named))
+
+
+_WORKED_OUT: dict[type, Callable[[Evaluator, Any, list[Any], Scope], Any]] = {
+    External: _work_out_external,
+    Bound: _work_out_bound,
+    Module: _work_out_module,
+}
 
 
 def _spread(evaluator: Evaluator, function: External, arguments: list[Any], named: Scope) -> Any:
@@ -277,9 +319,11 @@ _SAME = frozenset({
 _LAST = frozenset({"typing.cast"})
 
 
-def _call_external(evaluator: Evaluator, name: str, arguments: list[Any], named: Scope) -> Any:
+def _call_external(evaluator: Evaluator, name: str, arguments: list[Any], named: Scope) -> Any:  # noqa: PLR0911 - one case a kind of name
     if name in PYTHON:
         return PYTHON[name](*arguments, **named)
+    if name == "shapeguard.expect" and len(arguments) > 1 and isinstance(arguments[1], str):
+        return _expected(arguments[0], arguments[1])
     if name in _SAME:
         return arguments[-1 if name in _LAST else 0] if arguments else named.get("data", UNKNOWN)
     if name in _CONTAINERS:
@@ -296,6 +340,21 @@ def _call_external(evaluator: Evaluator, name: str, arguments: list[Any], named:
     if operation is not None:
         return call_op(operation, arguments, named)
     return hugging_face.function(name, arguments, named)
+
+
+def _expected(value: Any, text: str) -> Any:
+    """`expect(x, "b t d")`: what isn't known of a tensor is as it is expected to be."""
+    try:
+        shape = claimed_shape(parse(text))
+    except AnnotationSyntaxError:
+        return value
+    known = value.shape.axes if isinstance(value, Tensor) else None
+    dtype = value.dtype if isinstance(value, Tensor) else None
+    if shape.axes is None or (known is not None and len(known) != len(shape.axes)):
+        return value if isinstance(value, Tensor) else Tensor(Shape.unknown())
+    if known is None:
+        return Tensor(shape, dtype)
+    return Tensor(Shape(tuple(b if a.size is None else a for a, b in zip(known, shape.axes, strict=True))), dtype)
 
 
 def _sequential(modules: list[Any]) -> Any:

@@ -6,11 +6,24 @@ import ast
 from typing import TYPE_CHECKING
 
 from shapeguard.shapes.compare import compare
+from shapeguard.shapes.dim import Dim, names
+from shapeguard.shapes.mismatch import (
+    AxisMismatch,
+    BroadcastMismatch,
+    ContractionMismatch,
+    CountMismatch,
+    ExpandMismatch,
+    JoinMismatch,
+    LayerMismatch,
+    LetterMismatch,
+    MaskMismatch,
+    Mismatch,
+    PartsMismatch,
+)
 from shapeguard.shapes.shape import Shape
 
 if TYPE_CHECKING:
     from shapeguard.infer.expressions import Evaluator
-    from shapeguard.shapes.dim import Dim
 
 
 def check(evaluator: Evaluator, place: ast.expr, actual: Shape, claimed: Shape, text: str, verb: str) -> None:
@@ -35,6 +48,39 @@ def check(evaluator: Evaluator, place: ast.expr, actual: Shape, claimed: Shape, 
         if equal is None and _is_name(axis.size, evaluator) and _is_name(wanted.size, evaluator):
             report(evaluator, place, "SG302", "shape-not-proven", f"{message}; right only if they are equal", notes)
             return
+
+
+def check_doubt(evaluator: Evaluator, node: ast.expr, doubt: Mismatch) -> None:
+    """Report a step that is right only if two sizes are equal which the signature gives different names."""
+    pair = _in_question(doubt)
+    if pair is None or evaluator.quiet or evaluator.rehearsing:
+        return
+    left, right = pair
+    mentioned = names(left) | names(right)
+    if left == right or not mentioned or not mentioned <= evaluator.names or not names(left) or not names(right):
+        return
+    message = f"{doubt.sentence()}; right only if {left} = {right}"
+    evaluator.reporter.report(evaluator, node, "SG302", "shape-not-proven", message, evaluator.notes_of(node))
+
+
+def _in_question(doubt: Mismatch) -> tuple[Dim, Dim] | None:
+    """The two sizes that have to be equal, if that is what a step hangs on."""
+    match doubt:
+        case BroadcastMismatch(left=left, right=right, axis=axis) | JoinMismatch(left=left, right=right, axis=axis):
+            one, other = left[axis], right[axis]
+        case MaskMismatch(mask=left, masked=right, axis=axis) | ExpandMismatch(source=left, target=right, axis=axis):
+            one, other = left[axis], right[axis]
+        case ContractionMismatch(left=left, right=right, left_axis=axis, right_axis=other_axis):
+            one, other = left[axis], right[other_axis]
+        case LetterMismatch(first=one, second=other) | PartsMismatch(size=one, total=other):
+            pass
+        case CountMismatch(source_count=one, target_count=other):
+            pass
+        case AxisMismatch(actual=one, expected=other) | LayerMismatch(actual=one, wanted=other):
+            pass
+        case _:
+            return None
+    return None if one is None or other is None else (Dim(one), Dim(other))
 
 
 def _is_name(size: Dim, evaluator: Evaluator) -> bool:

@@ -6,7 +6,7 @@ import ast
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
-from shapeguard.infer import calls, operators
+from shapeguard.infer import calls, drift, operators
 from shapeguard.infer.attributes import attribute
 from shapeguard.infer.narrowing import narrowed
 from shapeguard.infer.python import LONGEST, item_of
@@ -29,6 +29,7 @@ from shapeguard.ops.indexing import ELLIPSIS, Slice
 from shapeguard.ops.values import UNKNOWN, Tensor
 from shapeguard.shapes.dim import Dim
 from shapeguard.shapes.mismatch import AxisOutOfRange, Mismatch, OrderLengthMismatch, RepeatedAxis
+from shapeguard.shapes.shape import Shape
 
 if TYPE_CHECKING:
     from shapeguard.infer.files import File
@@ -54,6 +55,12 @@ class Reporter(Protocol):
         hint: str | None = ...,
     ) -> None:
         """Add a finding."""
+
+    def begin_trial(self) -> None:
+        """Be ready to forget what is found from here on."""
+
+    def end_trial(self, *, kept: bool) -> None:
+        """Keep or forget what was found since the trial began."""
 
     def led_to(self, function: Function, arguments: list[Any], named: Scope) -> None:
         """Remember what a function is called with."""
@@ -99,6 +106,8 @@ class Evaluator:
         self.returned: list[tuple[ast.expr, Any]] = []
         self.invented: set[str] = set()
         """Names that were given to sizes here, and mean nothing outside of this body."""
+        self.is_generator = False
+        """Whether a `yield` stands in it."""
         self.ended = False
         """Whether the statements so far leave the block: by return, raise, break or continue."""
 
@@ -178,6 +187,10 @@ class Evaluator:
             if not self.quiet and not self.rehearsing:
                 self.reporter.report(self, node, code, name, result.sentence(), self.notes_of(node))
             result = UNKNOWN
+        elif isinstance(result, Tensor) and result.shape.doubt is not None:
+            if self.names and not self.depth:
+                drift.check_doubt(self, node, result.shape.doubt)
+            result = Tensor(Shape(result.shape.axes), result.dtype)
         if result is UNKNOWN:
             if not self.depth and not self.rehearsing:
                 self.reporter.miss(node)
@@ -421,6 +434,13 @@ def _inside(evaluator: Evaluator, node: ast.Await | ast.Starred) -> Any:
     return evaluator.value(node.value)
 
 
+def _yield(evaluator: Evaluator, node: ast.Yield | ast.YieldFrom) -> Any:
+    evaluator.is_generator = True
+    if node.value is not None:
+        evaluator.value(node.value)
+    return UNKNOWN
+
+
 def _rest(evaluator: Evaluator, node: ast.expr) -> Any:
     for child in ast.iter_child_nodes(node):
         if isinstance(child, ast.expr):
@@ -455,4 +475,6 @@ _HANDLERS: dict[type[ast.expr], Callable[[Evaluator, Any], Any]] = {
     ast.Await: _inside,
     ast.Starred: _inside,
     ast.JoinedStr: _joined,
+    ast.Yield: _yield,
+    ast.YieldFrom: _yield,
 }

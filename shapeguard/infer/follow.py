@@ -68,7 +68,7 @@ class Memory:
 
 def call_function(evaluator: Evaluator, function: Function, arguments: list[Any], named: Scope) -> Any:
     """What a call gives, found by following it."""
-    if evaluator.depth >= DEEPEST_CALL or function.yields:
+    if evaluator.depth >= DEEPEST_CALL:
         return UNKNOWN
     memory = evaluator.reporter.memory
     if not evaluator.depth and not evaluator.rehearsing:
@@ -148,6 +148,8 @@ def _followed(
         return UNKNOWN, frozenset()
     finally:
         evaluator.steps -= before - max(inner.steps, 0)
+    if inner.is_generator:
+        return UNKNOWN, frozenset()
     if not inner.returned:
         return None, frozenset()
     result = inner.returned[0][1]

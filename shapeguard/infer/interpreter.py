@@ -39,6 +39,8 @@ STEPS_PER_FUNCTION = 20_000
 """How many expressions are evaluated for one function before its analysis is given up."""
 _STEPS_PER_MODULE = 200_000
 _BUILTINS: dict[str, Any] = {name: External(name) for name in vars(builtins)}
+_ABSENT = object()
+_LONGEST_CALL = 60
 _MOST_CALLS = 8
 """So many different calls of one function are followed for what they say of its expressions."""
 
@@ -65,9 +67,11 @@ class _FileAnalysis:
         self.runs: dict[Any, Run] = {}
         """What was found, by the function and the values that it was given."""
         self.run_now = self.runs[None] = Run(None)
-        self.runs_of: dict[Function, list[Any]] = {}
+        self.runs_of: dict[Function, dict[Any, None]] = {}
         self.waiting: dict[Any, tuple[Function, list[Any], Scope]] = {}
-        self.lost: Counter[str] = Counter()
+        self.lost: dict[ast.Call, int] = {}
+        self.trials: list[list[tuple[dict[Any, Any], Any, Any]]] = []
+        """What to restore where what was found in a trial is forgotten: the table, the key and what stood there."""
         self.exhausted: list[str] = []
 
     def run(self) -> Analysis:
@@ -95,7 +99,37 @@ class _FileAnalysis:
             for span in (self.source.span_of(each.node),)
         }
         ordered = tuple(expressions[span] for span in sorted(expressions))
-        return Analysis(diagnostics, ordered, dict(self.lost), tuple(self.exhausted))
+        return Analysis(diagnostics, ordered, self.lost_at(), tuple(self.exhausted))
+
+    def lost_at(self) -> dict[str, int]:
+        """How often each call, as it is written, lost track."""
+        found: Counter[str] = Counter()
+        for node, count in self.lost.items():
+            found[" ".join(self.source.segment(node.func).split())[:_LONGEST_CALL]] += count
+        return dict(found)
+
+    def begin_trial(self) -> None:
+        """Be ready to forget what is found from here on."""
+        self.trials.append([])
+
+    def end_trial(self, *, kept: bool) -> None:
+        """Keep or forget what was found since the trial began."""
+        ended = self.trials.pop()
+        if kept:
+            if self.trials:
+                self.trials[-1] += ended
+            return
+        for table, key, before in reversed(ended):
+            if before is _ABSENT:
+                del table[key]
+            else:
+                table[key] = before
+
+    def note(self, table: dict[Any, Any], key: Any, value: Any) -> None:
+        """Enter something found into a table."""
+        if self.trials:
+            self.trials[-1].append((table, key, table.get(key, _ABSENT)))
+        table[key] = value
 
     def follow_calls(self, only: Function | None) -> None:
         """See functions as the file calls them."""
@@ -109,11 +143,11 @@ class _FileAnalysis:
         if not self.guessing or function.home is not self.home:
             return
         key = follow.key_of(function, arguments, named, self.memory)
-        self.run_now.leads_to.add(key)
-        others = self.runs_of.setdefault(function, [])
+        self.note(self.run_now.leads_to, key, None)
+        others = self.runs_of.setdefault(function, {})
         if key not in self.runs and key not in self.waiting and len(others) < _MOST_CALLS:
-            others.append(key)
-            self.waiting[key] = (function, arguments, named)
+            self.note(others, key, None)
+            self.note(self.waiting, key, (function, arguments, named))
 
     def call(self, function: Function, key: Any, arguments: list[Any], named: Scope) -> None:
         """Interpret a function with the values of a call."""
@@ -200,9 +234,9 @@ class _FileAnalysis:
         if evaluator.home is not self.home:
             return
         span = self.source.span_of(node)
-        self.diagnostics.setdefault(
-            (span, code), Diagnostic(str(self.source.path), span, code, name, message, notes, hint)
-        )
+        if (span, code) not in self.diagnostics:
+            found = Diagnostic(str(self.source.path), span, code, name, message, notes, hint)
+            self.note(self.diagnostics, (span, code), found)
 
     def observe(self, evaluator: Evaluator, node: ast.expr, value: Tensor) -> None:
         """Remember what is known of an expression."""
@@ -211,17 +245,17 @@ class _FileAnalysis:
         if known is not None and known[0] != value:
             dtype = known[0].dtype if known[0].dtype == value.dtype else None
             value = Tensor(join_shapes(known[0].shape, value.shape), dtype)
-        seen[node] = (value, evaluator.qualified_name)
+        self.note(seen, node, (value, evaluator.qualified_name))
 
     def miss(self, node: ast.expr) -> None:
         """Remember that an expression isn't known, if it may be a tensor."""
         if self.guessing:
-            self.run_now.missed.add(node)
+            self.note(self.run_now.missed, node, None)
 
     def lose(self, evaluator: Evaluator, node: ast.Call) -> None:
         """Remember a call that lost track."""
         if evaluator.home is self.home:
-            self.lost[ast.unparse(node.func)[:60]] += 1
+            self.note(self.lost, node, self.lost.get(node, 0) + 1)
 
 
 def _load(file: File) -> None:
@@ -244,6 +278,12 @@ class _Silent:
         self.memory = Memory()
 
     def report(self, *_: Any, **__: Any) -> None:
+        """Nothing."""
+
+    def begin_trial(self) -> None:
+        """Nothing."""
+
+    def end_trial(self, *, kept: bool) -> None:
         """Nothing."""
 
     def led_to(self, *_: Any) -> None:

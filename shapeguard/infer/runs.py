@@ -32,9 +32,9 @@ class Run:
     """Whether it took them from convention."""
     seen: dict[ast.expr, tuple[Tensor, str]] = field(default_factory=dict)
     """Expression -> what is known of it, and the name of the function around it."""
-    missed: set[ast.expr] = field(default_factory=set)
+    missed: dict[ast.expr, None] = field(default_factory=dict)
     """Expressions of which nothing is known."""
-    leads_to: set[Any] = field(default_factory=set)
+    leads_to: dict[Any, None] = field(default_factory=dict)
     """The runs of the functions that it calls."""
 
     @property
@@ -99,6 +99,10 @@ def _together(group: list[Run]) -> Iterable[Observed]:
 
     Sizes that are different ones in each run, but always the same together, get one name.
     """
+    if len(group) == 1:
+        for node, (value, function) in group[0].seen.items():
+            yield Observed(node, function, value)
+        return
     names: dict[tuple[tuple[int, Dim], ...], Dim] = {}
     nodes = dict.fromkeys(node for run in group for node in run.seen)
     for node in sorted(

@@ -21,6 +21,7 @@ from shapeguard.infer.values import (
     Instance,
     Scope,
     certain,
+    join,
 )
 from shapeguard.ops.values import UNKNOWN, Tensor
 
@@ -190,9 +191,7 @@ class Body(Targets):
         else:
             self.settle(
                 root,
-                join_scopes(
-                    first, self.scope, names=None if self.rehearsing else self.fresh, likely=self.reporter.guessing
-                ),
+                join_scopes(first, self.scope, names=None if self.vague else self.fresh, likely=self.reporter.guessing),
             )
             if self.reporter.guessing:
                 fill_in(self.scope, node.test, first, other)
@@ -231,38 +230,26 @@ class Body(Targets):
         self.block(node.orelse)
 
     def repeat(self, body: Sequence[ast.stmt], prepare: Callable[[], None] = lambda: None) -> None:
-        """Run a loop's body until what is known no longer changes; only what holds then is reported."""
-        before_loop = dict(self.scope)
+        """Run a loop's body until what is known no longer changes; only what is found then is kept."""
         self.vague += 1
-        for number in range(_MOST_PASSES):
-            before = dict(self.scope)
-            self.rehearsing += 1
-            count = len(self.returned)
+        for number in range(_MOST_PASSES + 1):
+            before, count = dict(self.scope), len(self.returned)
+            self.reporter.begin_trial()
             prepare()
             self.block(body)
             self.ended = False
-            del self.returned[count:]
-            self.rehearsing -= 1
-            after = join_scopes(before, self.scope)
-            stable = all(
-                name in before and (before[name] is value or before[name] == value) for name, value in after.items()
-            )
-            self.settle(self.scope, after)
-            if stable:
+            # A name that the body alone binds has no value before it.
+            after = {name: join(value, self.scope.get(name, UNKNOWN)) for name, value in before.items()}
+            changed = [name for name, value in before.items() if value is not after[name] and value != after[name]]
+            self.reporter.end_trial(kept=not changed)
+            if not changed:
+                self.settle(self.scope, {**self.scope, **after})
                 break
+            del self.returned[count:]
             if number == _MOST_PASSES - 1:
-                for name, value in self.scope.items():
-                    if name not in before or (before[name] is not value and before[name] != value):
-                        self.scope[name] = UNKNOWN
-        for name in self.scope.keys() - before_loop.keys():
-            # Bound in the body alone: what stands there before each pass is of the pass before.
-            del self.scope[name]
-        before = dict(self.scope)
-        prepare()
-        self.block(body)
-        self.ended = False
+                after |= dict.fromkeys(changed, UNKNOWN)
+            self.settle(self.scope, after)
         self.vague -= 1
-        self.settle(self.scope, join_scopes(before, self.scope, whole=False))
 
     def with_block(self, node: ast.With | ast.AsyncWith) -> None:
         """Run a block under a context manager."""

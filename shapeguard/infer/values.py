@@ -105,11 +105,6 @@ class Function:
         decorators = getattr(self.node, "decorator_list", ())
         return frozenset(getattr(each, "id", getattr(each, "attr", "")) for each in decorators)
 
-    @cached_property
-    def yields(self) -> bool:
-        """Whether it is a generator."""
-        return any(isinstance(part, ast.Yield | ast.YieldFrom) for part in ast.walk(self.node))
-
 
 @dataclass(frozen=True, eq=False)
 class Class:

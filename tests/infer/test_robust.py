@@ -63,10 +63,9 @@ def test_odd_code_is_read(code):
     analyse(Source("odd.py", code))
 
 
-def test_function_without_an_end_spends_its_budget():
-    nested = "".join(f"{' ' * depth}for i{depth} in range(9):\n" for depth in range(12))
-    code = f"def f(x):\n{''.join(' ' + line + chr(10) for line in nested.splitlines())}{' ' * 14}x = x + 1\n"
-    analysis = analyse(Source("deep.py", code))
+def test_function_that_is_too_long_spends_its_budget():
+    code = "def f(x):\n" + "    x = x + 1\n" * 30_000
+    analysis = analyse(Source("long.py", code))
     assert analysis.exhausted == ("f",)
 
 
