@@ -12,6 +12,7 @@ from shapeguard.infer.operations import as_operand, attempt, call_op
 from shapeguard.infer.python import PYTHON
 from shapeguard.infer.values import (
     NOTHING,
+    OPAQUE,
     Bound,
     Chain,
     Class,
@@ -29,6 +30,7 @@ from shapeguard.infer.values import (
 from shapeguard.ops.registry import Op, find
 from shapeguard.ops.values import UNKNOWN, Module, Tensor
 from shapeguard.shapes.annotation import AnnotationSyntaxError, parse
+from shapeguard.shapes.dim import Dim
 from shapeguard.shapes.mismatch import Mismatch
 from shapeguard.shapes.shape import Shape
 
@@ -49,11 +51,37 @@ def call(evaluator: Evaluator, node: ast.Call) -> Any:
     if arguments is None or named is None:
         return UNKNOWN
     if (function is UNKNOWN or isinstance(function, Symbol)) and isinstance(node.func, ast.Attribute):
-        return hugging_face.method(node.func.attr, [certain(value) for value in arguments])
+        return _call_unknown(evaluator, node.func, arguments)
+    if isinstance(function, External) and function.name in _TENSOR_CLASSES and len(node.args) == 1:
+        return _tensor_of_class(node.args[0], arguments[0])
     result = apply(evaluator, function, arguments, named)
     if isinstance(result, Tensor) and isinstance(node.func, ast.Attribute) and node.func.attr.endswith("_"):
         _keep_in_place(evaluator, node.func.value, result)
     return result
+
+
+def _call_unknown(evaluator: Evaluator, function: ast.Attribute, arguments: list[Any]) -> Any:
+    """The result of a method of something unknown, which a file that uses transformers may know by its name."""
+    if not evaluator.home.uses_transformers:
+        return UNKNOWN
+    of_self = isinstance(function.value, ast.Name) and function.value.id == "self"
+    return hugging_face.method(function.attr, [certain(value) for value in arguments], of_self=of_self)
+
+
+_TENSOR_CLASSES = frozenset(
+    f"torch.{name}Tensor" for name in ("", "Float", "Double", "Half", "Long", "Int", "Short", "Byte", "Bool")
+)
+
+
+def _tensor_of_class(node: ast.expr, value: Any) -> Any:
+    """`torch.Tensor(x)`, which takes a list for data and the sizes of a tensor for sizes."""
+    if isinstance(node, ast.List | ast.Tuple | ast.Constant) or not isinstance(value, tuple):
+        operation = find("torch.Tensor")
+        return UNKNOWN if operation is None else call_op(operation, [value], {})
+    reads_sizes = isinstance(node, ast.Attribute) or (isinstance(node, ast.Call) and not node.args)
+    if not reads_sizes:
+        return Tensor(Shape.unknown())
+    return Tensor(Shape.of(*(size if isinstance(size, Dim) else None for size in value)))
 
 
 def _keep_in_place(evaluator: Evaluator, owner: ast.expr, result: Tensor) -> None:
@@ -224,9 +252,14 @@ def _apply_instance(evaluator: Evaluator, function: Instance, arguments: list[An
 
 def _apply_options(evaluator: Evaluator, function: OneOf, arguments: list[Any], named: Scope) -> Any:
     result: Any = NOTHING
+    evaluator.uncertain += 1
+    kept = len(evaluator.refusals)
     for option in function.options:
         each = apply(evaluator, option, list(arguments), dict(named))
         result = join(result, UNKNOWN if isinstance(each, Mismatch) else each)
+    evaluator.uncertain -= 1
+    # One of them takes what it is given.
+    del evaluator.refusals[kept:]
     return result
 
 
@@ -339,7 +372,9 @@ def _call_external(evaluator: Evaluator, name: str, arguments: list[Any], named:
     operation = find(name)
     if operation is not None:
         return call_op(operation, arguments, named)
-    return hugging_face.function(name, arguments, named)
+    result = hugging_face.function(name, arguments, named)
+    # What becomes of a function that is handed to another isn't known.
+    return OPAQUE if result is UNKNOWN and any(isinstance(value, Function) for value in arguments) else result
 
 
 def _expected(value: Any, text: str) -> Any:

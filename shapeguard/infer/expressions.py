@@ -19,6 +19,7 @@ from shapeguard.infer.values import (
     Function,
     Many,
     Maybe,
+    Refusal,
     Scope,
     Scopes,
     Symbol,
@@ -55,6 +56,9 @@ class Reporter(Protocol):
         hint: str | None = ...,
     ) -> None:
         """Add a finding."""
+
+    def report_call(self, evaluator: Evaluator, node: ast.expr, refusal: Refusal) -> None:
+        """Add a finding about what a called function does with its values."""
 
     def begin_trial(self) -> None:
         """Be ready to forget what is found from here on."""
@@ -104,8 +108,14 @@ class Evaluator:
         self.owner: Class | None = None
         self.names: frozenset[str] = frozenset()
         self.returned: list[tuple[ast.expr, Any]] = []
+        self.refusals: list[Refusal] = []
+        """What is refused inside of the functions that were called."""
+        self.uncertain = 0
+        """Above 0 where the code may not run for the values that are known: in an arm of a branch, after a return."""
         self.invented: set[str] = set()
         """Names that were given to sizes here, and mean nothing outside of this body."""
+        self.left: list[tuple[Scope, list[tuple[Any, Scope]]]] = []
+        """What held at each `break` and `continue` of the loop that is being run."""
         self.is_generator = False
         """Whether a `yield` stands in it."""
         self.ended = False
@@ -114,7 +124,7 @@ class Evaluator:
     def inner(self, home: File, scopes: Scopes, name: str) -> Self:
         """An evaluator for a body that this one calls."""
         other = type(self)(self.reporter, home, scopes, name, self.steps // 2)
-        other.depth, other.rehearsing, other.quiet = self.depth + 1, self.rehearsing, self.quiet + 1
+        other.depth, other.rehearsing, other.quiet = self.depth + 1, self.rehearsing, self.quiet
         other.vague = self.vague
         return other
 
@@ -183,24 +193,42 @@ class Evaluator:
             # A size that has grown beyond what is worked out.
             result = UNKNOWN
         if isinstance(result, Mismatch):
-            code, name = _KINDS.get(type(result), ("SG301", "shape-mismatch"))
-            if not self.quiet and not self.rehearsing:
-                self.reporter.report(self, node, code, name, result.sentence(), self.notes_of(node))
-            result = UNKNOWN
+            result = self.contradicted(node, result)
         elif isinstance(result, Tensor) and result.shape.doubt is not None:
             if self.names and not self.depth:
                 drift.check_doubt(self, node, result.shape.doubt)
             result = Tensor(Shape(result.shape.axes), result.dtype)
-        if result is UNKNOWN:
-            if not self.depth and not self.rehearsing:
-                self.reporter.miss(node)
-                if isinstance(node, ast.Call):
-                    self.reporter.lose(self, node)
-        elif isinstance(result, Tensor) and not self.rehearsing and not self.depth:
-            self.reporter.observe(self, node, result)
-        elif isinstance(result, Maybe) and isinstance(result.value, Tensor) and not self.rehearsing and not self.depth:
-            self.reporter.observe(self, node, result.value)
+        if not self.depth and not self.rehearsing:
+            self.enter(node, result)
         return result
+
+    def contradicted(self, node: ast.expr, mismatch: Mismatch) -> Any:
+        """Report what torch surely refuses; the result isn't known."""
+        if not self.quiet and not self.rehearsing:
+            if self.depth:
+                self.refuse([Refusal(mismatch, node, self.qualified_name, self.home)])
+            else:
+                self.reporter.report(self, node, *kind_of(mismatch), mismatch.sentence(), self.notes_of(node))
+        return UNKNOWN
+
+    def enter(self, node: ast.expr, result: Any) -> None:
+        """Tell what is known of an expression in a function that is looked at for itself."""
+        if self.refusals:
+            self.reporter.report_call(self, node, self.refusals[0])
+            self.refusals.clear()
+        if result is UNKNOWN:
+            self.reporter.miss(node)
+            if isinstance(node, ast.Call):
+                self.reporter.lose(self, node)
+        elif isinstance(result, Tensor):
+            self.reporter.observe(self, node, result)
+        elif isinstance(result, Maybe) and isinstance(result.value, Tensor):
+            self.reporter.observe(self, node, result.value)
+
+    def refuse(self, refusals: Sequence[Refusal]) -> None:
+        """Take note of what a called function refuses, if the call surely takes place."""
+        if refusals and not self.quiet and not self.rehearsing and not (self.depth and self.uncertain):
+            self.refusals += refusals
 
     def notes_of(self, node: ast.expr) -> tuple[str, ...]:
         """The tensors that take part in an expression, each with its shape."""
@@ -302,12 +330,19 @@ class Evaluator:
         if chosen is not None:
             return body() if chosen else orelse()
         before = self.scope
+        self.uncertain += 1
         self.scope = {**before, **narrowed(self, test, positive=True)}
         first = body()
         self.scope = {**before, **narrowed(self, test, positive=False)}
         second = orelse()
         self.scope = before
+        self.uncertain -= 1
         return join(first, second)
+
+
+def kind_of(mismatch: Mismatch) -> tuple[str, str]:
+    """The code and the name of the finding that a mismatch is."""
+    return _KINDS.get(type(mismatch), ("SG301", "shape-mismatch"))
 
 
 def qualified(outer: str, name: str) -> str:
@@ -370,6 +405,7 @@ def _either(evaluator: Evaluator, node: ast.BoolOp) -> Any:
     is_and = isinstance(node.op, ast.And)
     before = evaluator.scope
     evaluator.scope = dict(before)
+    evaluator.uncertain += 1
     result: Any = NOTHING
     for number, part in enumerate(node.values):
         value = evaluator.value(part)
@@ -392,6 +428,7 @@ def _either(evaluator: Evaluator, node: ast.BoolOp) -> Any:
                 break
         evaluator.scope.update(narrowed(evaluator, part, positive=is_and))
     evaluator.scope = before
+    evaluator.uncertain -= 1
     return result
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -37,6 +37,16 @@ class File:
         self._load = load
         self._known: dict[str, Any] = {}
         self.root, self.package = _package_of(Path(source.path))
+
+    @cached_property
+    def uses_transformers(self) -> bool:
+        """Whether methods may be those of transformers' classes."""
+        return "transformers" in self.source.text or "transformers" in self.package
+
+    @cached_property
+    def uses_scipy(self) -> bool:
+        """Whether what has a shape may be a sparse matrix."""
+        return "scipy" in self.source.text
 
     def comment_shape(self, line: int) -> ProseShape | None:
         """What the comment on a line says of a shape; nothing in files that are only imported."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from shapeguard.infer.claims import parameter_value, with_defaults
 from shapeguard.infer.operations import call_op
@@ -20,6 +20,7 @@ from shapeguard.infer.values import (
     Many,
     Maybe,
     OneOf,
+    Refusal,
     Scope,
     Symbol,
     join,
@@ -38,12 +39,22 @@ _PLAIN_SCOPES = 2
 """A function of a file sees its file and what is built in."""
 
 
+class Outcome(NamedTuple):
+    """What a call comes to."""
+
+    value: Any
+    invented: frozenset[str] = frozenset()
+    """The names in it that were invented on the way."""
+    refusals: tuple[Refusal, ...] = ()
+    """What torch surely refuses on the way."""
+
+
 @dataclass
 class Memory:
     """What calls have given, so that no function is followed twice with the same values."""
 
-    results: dict[Any, tuple[Any, frozenset[str]]] = field(default_factory=dict)
-    """Function and values -> the result, and the names in it that were invented on the way."""
+    results: dict[Any, Outcome] = field(default_factory=dict)
+    """Function and values -> what the call comes to."""
     instances: dict[Any, Instance] = field(default_factory=dict)
     active: set[Any] = field(default_factory=set)
     kept: list[Any] = field(default_factory=list)
@@ -79,23 +90,24 @@ def call_function(evaluator: Evaluator, function: Function, arguments: list[Any]
             return UNKNOWN
         known = memory.results.get(key)
         if known is not None:
-            return _renamed(known[0], known[1], evaluator)
+            return _handed_over(known, evaluator)
         memory.active.add(key)
     try:
-        result, invented = _followed(evaluator, function, arguments, named)
+        outcome = _followed(evaluator, function, arguments, named)
     finally:
         if key is not None:
             memory.active.discard(key)
     if key is not None:
-        memory.results[key] = (result, invented)
-    return _renamed(result, invented, evaluator)
+        memory.results[key] = outcome
+    return _handed_over(outcome, evaluator)
 
 
-def _renamed(value: Any, invented: frozenset[str], evaluator: Evaluator) -> Any:
+def _handed_over(outcome: Outcome, evaluator: Evaluator) -> Any:
     """A result with the names that the callee invented made names of the caller's own."""
-    if not invented:
-        return value
-    return _substituted(value, {}, invented, evaluator)
+    evaluator.refuse(outcome.refusals)
+    if not outcome.invented:
+        return outcome.value
+    return _substituted(outcome.value, {}, outcome.invented, evaluator)
 
 
 def _substituted(value: Any, names: dict[str, Dim], invented: frozenset[str], evaluator: Evaluator) -> Any:  # noqa: PLR0911 - one case a kind of value
@@ -129,10 +141,7 @@ def _substituted(value: Any, names: dict[str, Dim], invented: frozenset[str], ev
     return value
 
 
-def _followed(
-    evaluator: Evaluator, function: Function, arguments: list[Any], named: Scope
-) -> tuple[Any, frozenset[str]]:
-    """The result, and the names that were invented for it."""
+def _followed(evaluator: Evaluator, function: Function, arguments: list[Any], named: Scope) -> Outcome:
     node = function.node
     home: Any = function.home
     inner = evaluator.inner(home, function.scopes, function.qualified_name)
@@ -140,23 +149,23 @@ def _followed(
     before = inner.steps
     try:
         if not bind(inner, node.args, list(arguments), dict(named)):
-            return UNKNOWN, frozenset()
+            return Outcome(UNKNOWN)
         if isinstance(node, ast.Lambda):
-            return inner.value(node.body), frozenset(inner.invented)
+            return Outcome(inner.value(node.body), frozenset(inner.invented), tuple(inner.refusals))
         inner.block(node.body)
     except Exhausted:
-        return UNKNOWN, frozenset()
+        return Outcome(UNKNOWN)
     finally:
         evaluator.steps -= before - max(inner.steps, 0)
     if inner.is_generator:
-        return UNKNOWN, frozenset()
+        return Outcome(UNKNOWN)
     if not inner.returned:
-        return None, frozenset()
+        return Outcome(None, refusals=tuple(inner.refusals))
     result = inner.returned[0][1]
     for _, value in inner.returned[1:]:
         result = join(result, value)
     whole = result if inner.ended or result is None else join(result, None)
-    return whole, frozenset(inner.invented)
+    return Outcome(whole, frozenset(inner.invented), tuple(inner.refusals))
 
 
 def key_of(function: Function, arguments: list[Any], named: Scope, memory: Memory) -> Any:

@@ -43,7 +43,7 @@ def function(name: str, arguments: list[Any], named: Scope) -> Any:
     return method(last, arguments)
 
 
-def method(name: str, arguments: list[Any]) -> Any:
+def method(name: str, arguments: list[Any], *, of_self: bool = False) -> Any:
     """What a method gives whose owner isn't known, by its name; UNKNOWN for one that isn't known."""
     if name == "update" and len(arguments) >= 2:  # noqa: PLR2004 - a cache takes keys and values
         keys, values = (_with_axis(value, -2, "kv_seq") for value in arguments[:2])
@@ -53,7 +53,7 @@ def method(name: str, arguments: list[Any]) -> Any:
     if name == "get_interface" and len(arguments) > 1 and isinstance(arguments[1], Function):
         # Whichever is chosen does what the one written in the file does.
         return arguments[1]
-    if name == "loss_function":
+    if name == "loss_function" and of_self:
         return Tensor(Shape(()), None)
     if name in ("get_extended_attention_mask", "invert_attention_mask"):
         return Tensor(Shape.of(None, None, None, None))

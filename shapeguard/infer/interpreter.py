@@ -6,13 +6,14 @@ import ast
 import builtins
 from collections import Counter
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from shapeguard.diagnostics import Diagnostic
 from shapeguard.infer import drift, follow
 from shapeguard.infer.analysis import Analysis, Expression
 from shapeguard.infer.claims import annotated, shape_text
-from shapeguard.infer.expressions import Evaluator
+from shapeguard.infer.expressions import Evaluator, kind_of
 from shapeguard.infer.files import File
 from shapeguard.infer.follow import DEEPEST_CALL, Memory
 from shapeguard.infer.parameters import parameters_of
@@ -26,6 +27,7 @@ from shapeguard.infer.values import (
     Function,
     Guess,
     Instance,
+    Refusal,
     Scope,
     join_shapes,
 )
@@ -41,6 +43,7 @@ _STEPS_PER_MODULE = 200_000
 _BUILTINS: dict[str, Any] = {name: External(name) for name in vars(builtins)}
 _ABSENT = object()
 _LONGEST_CALL = 60
+_LONGEST_STEP = 80
 _MOST_CALLS = 8
 """So many different calls of one function are followed for what they say of its expressions."""
 
@@ -70,6 +73,8 @@ class _FileAnalysis:
         self.runs_of: dict[Function, dict[Any, None]] = {}
         self.waiting: dict[Any, tuple[Function, list[Any], Scope]] = {}
         self.lost: dict[ast.Call, int] = {}
+        self.refused: dict[ast.expr, tuple[Evaluator, Refusal]] = {}
+        """Calls of functions that don't take what they are given."""
         self.trials: list[list[tuple[dict[Any, Any], Any, Any]]] = []
         """What to restore where what was found in a trial is forgotten: the table, the key and what stood there."""
         self.exhausted: list[str] = []
@@ -91,6 +96,7 @@ class _FileAnalysis:
                 self.methods(value)
         while self.waiting:
             self.follow_calls(None)
+        self.report_refusals()
         found = sorted(self.diagnostics.values(), key=lambda each: (each.span, each.code))
         diagnostics = () if self.guessing else tuple(found)
         expressions = {
@@ -238,6 +244,26 @@ class _FileAnalysis:
             found = Diagnostic(str(self.source.path), span, code, name, message, notes, hint)
             self.note(self.diagnostics, (span, code), found)
 
+    def report_call(self, evaluator: Evaluator, node: ast.expr, refusal: Refusal) -> None:
+        """Remember what a call leads to; it is a finding unless the function itself has it."""
+        if not self.guessing and evaluator.home is self.home:
+            self.note(self.refused, node, (evaluator, refusal))
+
+    def report_refusals(self) -> None:
+        """Add findings for the calls of functions that don't take what they are given."""
+        found = {span for span, _ in self.diagnostics}
+        for node, (evaluator, refusal) in self.refused.items():
+            assert isinstance(refusal.home, File)
+            where = refusal.home.source
+            span = where.span_of(refusal.node)
+            if refusal.home is self.home and span in found:
+                continue
+            step = " ".join(where.segment(refusal.node).split())[:_LONGEST_STEP]
+            message = f"`{refusal.function}` fails with what it is given: {refusal.mismatch.sentence()}"
+            notes = (*evaluator.notes_of(node), f"{Path(where.path).name}:{span.line}: {step}")
+            code, name = kind_of(refusal.mismatch)
+            self.report(evaluator, node, code, name, message, notes)
+
     def observe(self, evaluator: Evaluator, node: ast.expr, value: Tensor) -> None:
         """Remember what is known of an expression."""
         seen = self.run_now.seen
@@ -278,6 +304,9 @@ class _Silent:
         self.memory = Memory()
 
     def report(self, *_: Any, **__: Any) -> None:
+        """Nothing."""
+
+    def report_call(self, *_: Any) -> None:
         """Nothing."""
 
     def begin_trial(self) -> None:

@@ -17,24 +17,38 @@ _TAKES_TENSORS = (
     "shapeguard.ops.products",
     "shapeguard.ops.losses",
     "shapeguard.ops.attention",
+    "shapeguard.ops.binning",
+    "shapeguard.ops.blending",
+    "shapeguard.ops.special",
 )
+_TAKE_TENSORS = ("torch.max", "torch.min", "Tensor.max", "Tensor.min", "torch.normal", "torch.linalg.pinv")
 _TAKES_ANYTHING = ("torch.tensor", "torch.as_tensor")
+_TAKES_LISTS = "shapeguard.ops.joining"
 
 
 def call_op(operation: Op, arguments: list[Any], named: Scope) -> Any:
     """Call an operation; what it can't take is unknown to it."""
-    takes_tensors = operation.function.__module__ in _TAKES_TENSORS or operation.names[0] in _TAKES_ANYTHING
+    room, name = operation.function.__module__, operation.names[0]
+    takes_tensors = room in _TAKES_TENSORS or name in _TAKE_TENSORS or name in _TAKES_ANYTHING
+    if room == _TAKES_LISTS and () in arguments:
+        # A list that seems to be empty may have been filled under another name.
+        return UNKNOWN
     sizes = [value for value in arguments if not isinstance(value, Tensor)]
     if len(sizes) == 1 and isinstance(sizes[0], Symbol) and not _is_size(sizes[0]) and _takes_any_number(operation):
         # One value in the place of many may be all of them: `x.view(shape)`.
         arguments = [UNKNOWN if isinstance(value, Symbol) else value for value in arguments]
     convert: Callable[[Any], Any] = as_operand if takes_tensors else _as_argument
-    if operation.names[0] in _TAKES_ANYTHING:
-        # A setting may be a list as well.
-        arguments = [UNKNOWN if isinstance(value, Symbol) else value for value in arguments]
+    if name in _TAKES_ANYTHING:
+        # A setting may be a list as well, whatever its annotation says.
+        arguments = [UNKNOWN if isinstance(value, Symbol) or _is_bare(value) else value for value in arguments]
     values = [convert(value) for value in arguments]
     more = {name: convert(value) for name, value in renamed(named, operation).items()}
     return attempt(lambda: operation(*values, **more))
+
+
+def _is_bare(value: Any) -> bool:
+    """Whether a size is a name and no more."""
+    return isinstance(value, Dim) and str(value).replace(".", "_").isidentifier()
 
 
 def _is_size(value: Symbol) -> bool:

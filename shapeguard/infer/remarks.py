@@ -53,7 +53,9 @@ def of_parameters(home: File, node: ast.FunctionDef | ast.AsyncFunctionDef) -> M
 
 
 def applied(evaluator: Evaluator, node: ast.Assign | ast.AnnAssign | ast.Return, value: Any) -> Any:
-    """The value of a statement, with what the comment on its line adds."""
+    """The value of a statement, with what the comment on its line adds; no finding stands on a comment."""
+    if not evaluator.reporter.guessing:
+        return value
     home = evaluator.home
     stated = home.comment_shape(node.end_lineno or node.lineno) or home.comment_shape(node.lineno)
     if stated is None:

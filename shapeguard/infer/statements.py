@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from shapeguard.infer import drift, operators, remarks
@@ -119,9 +120,23 @@ class Body(Targets):
         self.value(node.test)
         self.scope.update(narrowed(self, node.test, positive=True))
 
-    def leave_block(self, _: ast.stmt) -> None:
+    def leave_block(self, node: ast.stmt) -> None:
         """`raise`, `break` and `continue`."""
+        if not isinstance(node, ast.Raise):
+            self.left.append((dict(self.scope), self.held()))
         self.ended = True
+
+    def loop_body(self, body: Sequence[ast.stmt], prepare: Callable[[], None]) -> None:
+        """One pass through a loop's body; what was so at a `break` or `continue` may be so behind it."""
+        outer, self.left = self.left, []
+        prepare()
+        self.block(body)
+        left, self.left = self.left, outer
+        for scope, held in left:
+            self.settle(self.scope, scope if self.ended else join_scopes(scope, self.scope, whole=False))
+            self.ended = False
+            for instance, attributes in held:
+                _put(instance, join_scopes(attributes, instance.attributes, whole=False))
 
     def delete(self, node: ast.Delete) -> None:
         """`del name`."""
@@ -171,6 +186,7 @@ class Body(Targets):
             self.block(node.body if test else node.orelse)
             return
         root, before, kept = self.scope, dict(self.scope), self.held()
+        self.uncertain += 1
         self.scope.update(narrowed(self, node.test, positive=True))
         self.block(node.body)
         first, first_held, first_ended = dict(self.scope), self.held(), self.ended
@@ -179,8 +195,11 @@ class Body(Targets):
         _restore(kept)
         self.scope.update(narrowed(self, node.test, positive=False))
         self.block(node.orelse)
+        self.uncertain -= 1
         if first_ended and self.ended:
             return
+        # Where one arm leaves, what follows is for the other one's values.
+        self.uncertain += first_ended or self.ended
         other = dict(self.scope)
         if first_ended:
             self.ended = False
@@ -219,8 +238,7 @@ class Body(Targets):
         if isinstance(items, tuple) and len(items) <= LONGEST:
             for item in items:
                 before = dict(self.scope)
-                self.assign(node.target, item, None)
-                self.block(node.body)
+                self.loop_body(node.body, partial(self.assign, node.target, item, None))
                 if self.ended:
                     self.settle(self.scope, join_scopes(before, self.scope))
                     self.ended = False
@@ -232,11 +250,11 @@ class Body(Targets):
     def repeat(self, body: Sequence[ast.stmt], prepare: Callable[[], None] = lambda: None) -> None:
         """Run a loop's body until what is known no longer changes; only what is found then is kept."""
         self.vague += 1
+        self.uncertain += 1
         for number in range(_MOST_PASSES + 1):
             before, count = dict(self.scope), len(self.returned)
             self.reporter.begin_trial()
-            prepare()
-            self.block(body)
+            self.loop_body(body, prepare)
             self.ended = False
             # A name that the body alone binds has no value before it.
             after = {name: join(value, self.scope.get(name, UNKNOWN)) for name, value in before.items()}
@@ -250,6 +268,7 @@ class Body(Targets):
                 after |= dict.fromkeys(changed, UNKNOWN)
             self.settle(self.scope, after)
         self.vague -= 1
+        self.uncertain -= 1
 
     def with_block(self, node: ast.With | ast.AsyncWith) -> None:
         """Run a block under a context manager."""
@@ -299,6 +318,7 @@ class Body(Targets):
         self.value(node.subject)
         root, before = self.scope, dict(self.scope)
         results: list[Scope] = [before]
+        self.uncertain += 1
         for case in node.cases:
             self.settle(root, dict(before))
             for part in ast.walk(case.pattern):

@@ -107,7 +107,9 @@ class Targets(Evaluator):
             self.assign(target, UNKNOWN if size is None else size, None)
         if isinstance(owner, ast.Name):
             known = certain(self.lookup(owner.id))
-            if isinstance(known, Symbol | Tensor) or known is UNKNOWN:
+            if isinstance(known, Tensor) or (
+                not self.home.uses_scipy and (isinstance(known, Symbol) or known is UNKNOWN)
+            ):
                 self.scope[owner.id] = Tensor(Shape.of(*sizes), known.dtype if isinstance(known, Tensor) else None)
 
     def refuse_unpacking(

@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 from shapeguard.ops.registry import find
 from shapeguard.ops.values import UNKNOWN, Dtype, Module, Tensor
 from shapeguard.shapes.dim import Dim
+from shapeguard.shapes.mismatch import Mismatch
 from shapeguard.shapes.shape import Axis, Shape
 
 Scope: TypeAlias = dict[str, Any]
@@ -59,6 +60,16 @@ class Maybe:
     """A value, or None."""
 
     value: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A step inside a function that torch refuses for the values of a call."""
+
+    mismatch: Mismatch
+    node: ast.expr
+    function: str
+    home: object
 
 
 class Nothing:
@@ -258,6 +269,8 @@ def is_whole(value: Any) -> bool:
     return isinstance(value, Dim) or (isinstance(value, Number) and value.is_whole)
 
 
+OPAQUE = Bound(UNKNOWN, lambda *_, **__: UNKNOWN)
+"""Something that can be called, of which nothing is known."""
 _CALLABLE = (Function, Bound, Class, Chain, Module, Instance, External, OneOf)
 _MOST_OPTIONS = 4
 
@@ -327,7 +340,7 @@ def _one_of(left: Any, right: Any) -> Any:
                 options.append(option)
     if len(options) == 1:
         return options[0]
-    return OneOf(tuple(options)) if len(options) <= _MOST_OPTIONS else UNKNOWN
+    return OneOf(tuple(options)) if len(options) <= _MOST_OPTIONS else OPAQUE
 
 
 def _join_instances(left: Instance, right: Instance) -> Instance:
