@@ -175,11 +175,18 @@ def _of_chain(_: Evaluator, owner: Chain, name: str) -> Any:
     return modules[int(name)] if name.isdigit() and int(name) < len(modules) else UNKNOWN
 
 
+_PLACES = {"values": 0, "indices": 1}
+"""What `x.max(1)`, `x.topk(2)` and `x.sort()` give stands in this order."""
+
+
 def _of_many(_: Evaluator, owner: Many | tuple[Any, ...], name: str) -> Any:
     if name == "copy":
         return Bound(owner, lambda: owner)
     if name == "numel":
         return Bound(owner, lambda: NUMBER)
+    if isinstance(owner, tuple) and name in _PLACES and owner and all(isinstance(each, Tensor) for each in owner):
+        place = _PLACES[name]
+        return owner[place] if place < len(owner) else UNKNOWN
     if isinstance(owner, tuple) and name == "index":
         return Bound(owner, lambda *_: NUMBER)
     return UNKNOWN

@@ -7,10 +7,11 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from shapeguard.infer import changes, follow, hugging_face
-from shapeguard.infer.claims import claimed_shape
+from shapeguard.infer.claims import claimed_shape, with_defaults
 from shapeguard.infer.operations import as_operand, attempt, call_op
 from shapeguard.infer.python import PYTHON
 from shapeguard.infer.values import (
+    GROWS,
     NOTHING,
     OPAQUE,
     Bound,
@@ -37,7 +38,6 @@ from shapeguard.shapes.shape import Shape
 if TYPE_CHECKING:
     from shapeguard.infer.expressions import Evaluator
 
-_GROWS = frozenset({"append", "extend", "insert", "pop", "remove", "clear", "update", "setdefault", "add"})
 _REGISTERS = frozenset({"register_buffer", "register_parameter", "add_module", "register_module"})
 
 
@@ -55,9 +55,27 @@ def call(evaluator: Evaluator, node: ast.Call) -> Any:
     if isinstance(function, External) and function.name in _TENSOR_CLASSES and len(node.args) == 1:
         return _tensor_of_class(node.args[0], arguments[0])
     result = apply(evaluator, function, arguments, named)
+    _forget_changed(evaluator, node, function)
     if isinstance(result, Tensor) and isinstance(node.func, ast.Attribute) and node.func.attr.endswith("_"):
         _keep_in_place(evaluator, node.func.value, result)
     return result
+
+
+def _forget_changed(evaluator: Evaluator, node: ast.Call, function: Any) -> None:
+    """Lists and dicts that a followed function changes under the names of its parameters are not known behind it."""
+    method = function.call if isinstance(function, Bound) else function
+    if not isinstance(method, Function) or not method.changes:
+        return
+    parameters = [argument.arg for argument, _ in with_defaults(method.node.args)][isinstance(function, Bound) :]
+    given = [*zip(parameters, node.args, strict=False), *((each.arg, each.value) for each in node.keywords)]
+    for name, argument in given:
+        if name in method.changes and isinstance(argument, ast.Name):
+            held = certain(evaluator.lookup(argument.id))
+            if isinstance(held, tuple | Many):
+                evaluator.replace(held, Many(UNKNOWN))
+                evaluator.scope[argument.id] = Many(UNKNOWN)
+            elif isinstance(held, Dictionary):
+                evaluator.scope[argument.id] = Dictionary((), is_open=True)
 
 
 def _call_unknown(evaluator: Evaluator, function: ast.Attribute, arguments: list[Any]) -> Any:
@@ -86,8 +104,12 @@ def _tensor_of_class(node: ast.expr, value: Any) -> Any:
 
 def _keep_in_place(evaluator: Evaluator, owner: ast.expr, result: Tensor) -> None:
     """`x.unsqueeze_(0)` changes what `x` is."""
-    if isinstance(owner, ast.Name) and isinstance(known := certain(evaluator.scope.get(owner.id)), Tensor):
-        evaluator.scope[owner.id] = Tensor(result.shape, known.dtype)
+    if not isinstance(owner, ast.Name):
+        return
+    value = evaluator.scope.get(owner.id)
+    known = certain(value)
+    if isinstance(known, Tensor) and known.shape != result.shape:
+        evaluator.replace(value, Tensor(result.shape, known.dtype))
 
 
 def _given(evaluator: Evaluator, node: ast.Call) -> tuple[list[Any] | None, Scope | None]:
@@ -150,7 +172,7 @@ def _special(evaluator: Evaluator, node: ast.Call) -> tuple[Any] | None:  # noqa
         if isinstance(instance, Instance) and isinstance(name, str):
             instance.set(name, value)
         return (None,)
-    if function.attr in _GROWS:
+    if function.attr in GROWS:
         return _change(evaluator, node, function)
     return None
 
@@ -181,6 +203,8 @@ def _change(evaluator: Evaluator, node: ast.Call, function: ast.Attribute) -> tu
         return None
     arguments, named = _given(evaluator, node)
     changed, result = changes.changed(owner, function.attr, arguments, named)
+    if isinstance(function.value, ast.Name) and owner != ():
+        evaluator.replace(evaluator.lookup(function.value.id), changed)
     evaluator.assign(function.value, changed, None)
     return (result,)
 

@@ -17,6 +17,9 @@ Resolve = Callable[[ast.expr], Any]
 
 _DTYPES = {
     "Bool": "bool",
+    # Any whole number is good for an index; what torch makes by itself is an int64.
+    "Int": "int64",
+    "Integer": "int64",
     **{f"Float{bits}": f"float{bits}" for bits in (16, 32, 64)},
     **{f"Int{bits}": f"int{bits}" for bits in (8, 16, 32, 64)},
     "BFloat16": "bfloat16",

@@ -114,6 +114,8 @@ class Evaluator:
         """Above 0 where the code may not run for the values that are known: in an arm of a branch, after a return."""
         self.invented: set[str] = set()
         """Names that were given to sizes here, and mean nothing outside of this body."""
+        self.outer_names: set[str] = set()
+        """Names that `global` and `nonlocal` make those of a scope around this one."""
         self.left: list[tuple[Scope, list[tuple[Any, Scope]]]] = []
         """What held at each `break` and `continue` of the loop that is being run."""
         self.is_generator = False
@@ -168,6 +170,14 @@ class Evaluator:
             number += 1
         self.invented.add(candidate)
         return candidate
+
+    def replace(self, old: Any, new: Any) -> None:
+        """Let every name in scope that means this very value mean another."""
+        if isinstance(old, tuple) and not old:
+            return
+        for name, value in self.scope.items():
+            if value is old:
+                self.scope[name] = new
 
     # Targets
 

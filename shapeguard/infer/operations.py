@@ -37,6 +37,9 @@ def call_op(operation: Op, arguments: list[Any], named: Scope) -> Any:
     if len(sizes) == 1 and isinstance(sizes[0], Symbol) and not _is_size(sizes[0]) and _takes_any_number(operation):
         # One value in the place of many may be all of them: `x.view(shape)`.
         arguments = [UNKNOWN if isinstance(value, Symbol) else value for value in arguments]
+    if len(sizes) == 1 and isinstance(sizes[0], Number) and _takes_any_number(operation):
+        # A single size, whatever it is.
+        arguments = [(UNKNOWN,) if value is sizes[0] else value for value in arguments]
     convert: Callable[[Any], Any] = as_operand if takes_tensors else _as_argument
     if name in _TAKES_ANYTHING:
         # A setting may be a list as well, whatever its annotation says.

@@ -23,6 +23,7 @@ from shapeguard.infer.values import (
 )
 from shapeguard.ops.indexing import Slice
 from shapeguard.ops.indexing import subscript as subscript_tensor
+from shapeguard.ops.pointwise import binary
 from shapeguard.ops.values import UNKNOWN, Dtype, Module, Tensor
 from shapeguard.shapes.dim import Dim, as_int
 from shapeguard.shapes.inequality import lesser
@@ -150,6 +151,11 @@ def _sum(items: Any = UNKNOWN, *_: Any) -> Any:
                 total = total + size
             return total
         return NUMBER
+    if isinstance(items, tuple) and items and all(isinstance(item, Tensor) for item in items):
+        added: Any = items[0]
+        for item in items[1:]:
+            added = binary("+", added, item)
+        return added
     item = item_of(items)
     return NUMBER if is_number(item) else item if isinstance(item, Tensor) and isinstance(items, Many) else UNKNOWN
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
@@ -143,6 +144,10 @@ class Body(Targets):
         for target in node.targets:
             if isinstance(target, ast.Name):
                 self.scope.pop(target.id, None)
+
+    def name_outer(self, node: ast.Global | ast.Nonlocal) -> None:
+        """`global` and `nonlocal`."""
+        self.outer_names.update(node.names)
 
     def nothing(self, _: ast.stmt) -> None:
         """A statement that changes no value."""
@@ -291,6 +296,14 @@ class Body(Targets):
         self.quiet -= 1
         after, ended = dict(self.scope), self.ended
         joined = join_scopes(before, after)
+        stored = Counter(
+            part.id
+            for statement in node.body
+            for part in ast.walk(statement)
+            if isinstance(part, ast.Name) and isinstance(part.ctx, ast.Store)
+        )
+        # What was given several values may have any of them where an error came.
+        joined |= {name: UNKNOWN for name, count in stored.items() if count > 1}
         results = [] if ended else [after]
         for handler in node.handlers:
             self.settle(root, dict(joined))
@@ -317,7 +330,9 @@ class Body(Targets):
         """Run each case; what they bind isn't known."""
         self.value(node.subject)
         root, before = self.scope, dict(self.scope)
-        results: list[Scope] = [before]
+        last = node.cases[-1]
+        is_complete = isinstance(last.pattern, ast.MatchAs) and last.pattern.pattern is None and last.guard is None
+        results: list[Scope] = [] if is_complete else [before]
         self.uncertain += 1
         for case in node.cases:
             self.settle(root, dict(before))
@@ -329,6 +344,9 @@ class Body(Targets):
             if not self.ended:
                 results.append(dict(self.scope))
             self.ended = False
+        if not results:
+            self.ended = True
+            return
         final = results[0]
         for other in results[1:]:
             final = join_scopes(final, other)
@@ -391,8 +409,8 @@ _HANDLERS: dict[type[ast.stmt], Callable[[Body, Any], None]] = {
     ast.Break: Body.leave_block,
     ast.Continue: Body.leave_block,
     ast.Delete: Body.delete,
-    ast.Global: Body.nothing,
-    ast.Nonlocal: Body.nothing,
+    ast.Global: Body.name_outer,
+    ast.Nonlocal: Body.name_outer,
     ast.Pass: Body.nothing,
     ast.Match: Body.match,
 }

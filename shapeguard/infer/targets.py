@@ -20,7 +20,13 @@ class Targets(Evaluator):
     def assign(self, target: ast.expr, value: Any, source: ast.expr | None) -> None:
         """Give a target its value."""
         if isinstance(target, ast.Name):
-            self.scope[target.id] = self.named(target.id, value, source)
+            name = target.id
+            self.scope[name] = self.named(name, value, source)
+            if name in self.outer_names:
+                for scope in self.scopes:
+                    if name in scope:
+                        scope[name] = join(scope[name], self.scope[name])
+                        break
         elif isinstance(target, ast.Tuple | ast.List):
             self.unpack(target, target.elts, value, source)
         elif isinstance(target, ast.Attribute):
@@ -33,6 +39,8 @@ class Targets(Evaluator):
     def assign_attribute(self, target: ast.Attribute, value: Any) -> None:
         """`owner.name = value`."""
         instance = certain(self.value(target.value))
+        if isinstance(instance, Tensor) and target.attr == "data" and isinstance(target.value, ast.Name):
+            self.replace(self.lookup(target.value.id), Tensor(Shape.unknown()))
         if not isinstance(instance, Instance):
             return
         name = target.attr
@@ -73,13 +81,21 @@ class Targets(Evaluator):
             self.refuse_unpacking(node, targets, items, owner)
             items = UNKNOWN
         if isinstance(items, tuple):
-            for target, item in zip(targets, items, strict=True):
+            sources = (
+                source.elts
+                if isinstance(source, ast.Tuple) and len(source.elts) == len(targets)
+                else [None] * len(targets)
+            )
+            for target, item, part in zip(targets, items, sources, strict=True):
                 name = target.id if isinstance(target, ast.Name) else "size"
-                self.assign(target, Dim(self.fresh(name)) if owner is not None and item is UNKNOWN else item, None)
+                self.assign(target, Dim(self.fresh(name)) if owner is not None and item is UNKNOWN else item, part)
             if owner is not None and any(item is UNKNOWN for item in items):
                 self.name_sizes(owner, targets)
         elif owner is not None:
             self.unpack_shape(owner, targets)
+        elif items is UNKNOWN and source is not None and _reads_sizes(source):
+            for target in targets:
+                self.assign(target, Dim(self.fresh(target.id)) if isinstance(target, ast.Name) else UNKNOWN, None)
         else:
             item = item_of(items) if isinstance(items, Many) else UNKNOWN
             for target in targets:
@@ -159,6 +175,17 @@ def _reads_size(source: ast.expr) -> bool:
     match source:
         case ast.Subscript(value=value, slice=index):
             return _shape_owner(value) is not None and not isinstance(index, ast.Slice)
-        case ast.Call(func=ast.Attribute(attr="size"), args=[_]):
+        case (
+            ast.Call(func=ast.Attribute(attr="size"), args=[_])
+            | ast.Call(func=ast.Attribute(attr="size"), keywords=[ast.keyword(arg="dim")])
+        ):
             return True
+    return False
+
+
+def _reads_sizes(source: ast.expr) -> bool:
+    """Whether an expression is `x.shape[-2:]`."""
+    match source:
+        case ast.Subscript(value=value, slice=ast.Slice()):
+            return _shape_owner(value) is not None
     return False

@@ -46,6 +46,10 @@ NUMBER = Number()
 WHOLE = Number(is_whole=True)
 
 
+GROWS = frozenset({"append", "extend", "insert", "pop", "remove", "clear", "update", "setdefault", "add"})
+"""Methods that change a list or a dict."""
+
+
 class Exhausted(Exception):  # noqa: N818 - no error: the budget of one function is spent
     """A function takes more steps than it may."""
 
@@ -109,6 +113,18 @@ class Function:
 
     def __repr__(self) -> str:
         return f"Function({self.qualified_name})"
+
+    @cached_property
+    def changes(self) -> frozenset[str]:
+        """The names whose lists or dicts it may change: `items.append(x)`, `table[key] = x`."""
+        found: set[str] = set()
+        for part in ast.walk(self.node):
+            match part:
+                case ast.Call(func=ast.Attribute(value=ast.Name(id=name), attr=method)) if method in GROWS:
+                    found.add(name)
+                case ast.Subscript(value=ast.Name(id=name), ctx=ast.Store()):
+                    found.add(name)
+        return frozenset(found)
 
     @cached_property
     def kinds(self) -> frozenset[str]:

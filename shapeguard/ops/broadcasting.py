@@ -14,6 +14,8 @@ from shapeguard.shapes.dim import Dim
 from shapeguard.shapes.mismatch import DtypeMismatch, InPlaceMismatch, Mismatch
 from shapeguard.shapes.shape import Shape
 
+_OF_A_NUMBER = Shape(())
+
 
 def operand_shapes(operands: Sequence[Any]) -> list[Shape] | None:
     """The shapes of tensors and numbers; None where something else is among them, or no tensor."""
@@ -22,11 +24,11 @@ def operand_shapes(operands: Sequence[Any]) -> list[Shape] | None:
     found: list[Shape] = []
     for operand in operands:
         if isinstance(operand, Tensor):
-            found.append(Shape(operand.shape.axes))
+            found.append(operand.shape if operand.shape.doubt is None else Shape(operand.shape.axes))
         elif isinstance(operand, Unknown):
             found.append(Shape.unknown())
         elif isinstance(operand, Dim | bool | int | float):
-            found.append(Shape(()))
+            found.append(_OF_A_NUMBER)
         else:
             return None
     return found

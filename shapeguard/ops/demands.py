@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeAlias
 
-from shapeguard.ops.values import UNKNOWN, Dtype, Module, Result, Tensor
+from shapeguard.ops.values import UNKNOWN, Dtype, Module, Result, Tensor, called
 from shapeguard.shapes.compare import compare
 from shapeguard.shapes.dim import Dim, as_int, bounds
 from shapeguard.shapes.mismatch import (
@@ -190,12 +189,7 @@ def layer(forward: Callable[..., Any], **attributes: Any) -> Module:
     """A Module whose call is unknown where its arguments are not those of `forward`."""
 
     def call(*arguments: Any, **named: Any) -> Result:
-        try:
-            bound = inspect.signature(forward).bind(*arguments, **named)
-        except TypeError:
-            return UNKNOWN
-        result: Result = forward(*bound.args, **bound.kwargs)
-        return result
+        return called(forward, arguments, named)
 
     held = {name: Dim(value) if type(value) is int else value for name, value in attributes.items()}
     return Module(call, held)

@@ -11,7 +11,7 @@ from pathlib import Path
 from pkgutil import iter_modules
 from typing import Any, TypeVar
 
-from shapeguard.ops.values import UNKNOWN, Result
+from shapeguard.ops.values import Result, called
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -33,12 +33,7 @@ class Op:
 
     def __call__(self, *arguments: Any, **named: Any) -> Result:
         """What the operation gives; unknown where it is called in a way that this op doesn't know."""
-        try:
-            bound = self.signature.bind(*arguments, **named)
-        except TypeError:
-            return UNKNOWN
-        result: Result = self.function(*bound.args, **bound.kwargs)
-        return result
+        return called(self.function, arguments, named)
 
 
 _OPS: dict[str, Op] = {}
@@ -78,6 +73,8 @@ def every_op() -> Mapping[str, Op]:
 
 def renamed(named: Mapping[str, Any], function: Op) -> dict[str, Any]:
     """Keyword arguments with numpy's words replaced by torch's."""
+    if _ALIASES.keys().isdisjoint(named):
+        return dict(named)
     known = function.signature.parameters
     return {_ALIASES.get(name, name) if name not in known else name: value for name, value in named.items()}
 

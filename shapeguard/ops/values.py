@@ -7,7 +7,7 @@ themselves.
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
@@ -67,3 +67,15 @@ def tensor(*sizes: Dim | int | str | None, dtype: str | None = None) -> Tensor:
 
 
 UNKNOWN_TENSOR = Tensor(Shape.unknown())
+
+
+def called(function: Callable[..., Any], arguments: Sequence[Any], named: Mapping[str, Any]) -> Result:
+    """What a function gives; unknown where it has no parameters for these arguments."""
+    try:
+        result: Result = function(*arguments, **named)
+    except TypeError as error:
+        # One that was raised within the function has left a trace of it.
+        if error.__traceback__ is None or error.__traceback__.tb_next is not None:
+            raise
+        return UNKNOWN
+    return result

@@ -83,14 +83,15 @@ class Shape:
     @staticmethod
     def of(*sizes: DimLike | Axis | None) -> Shape:
         """The shape with these sizes; None for one that is not known."""
-        return Shape(
-            tuple(UNKNOWN_AXIS if size is None else size if isinstance(size, Axis) else Axis.of(size) for size in sizes)
-        )
+        axes = [
+            UNKNOWN_AXIS if size is None else size if isinstance(size, Axis) else _axis_of(Dim(size)) for size in sizes
+        ]
+        return Shape(tuple(axes))
 
     @staticmethod
     def unknown() -> Shape:
         """The shape of which nothing is known."""
-        return Shape(None)
+        return _UNKNOWN
 
     @property
     def rank(self) -> int | None:
@@ -105,6 +106,9 @@ class Shape:
     def __str__(self) -> str:
         """Write an unknown shape as `(...)` and an unknown size as `?`."""
         return "(...)" if self.axes is None else show(self.sizes or ())
+
+
+_UNKNOWN = Shape(None)
 
 
 def same_order(left: Axis, right: Axis) -> bool | None:
@@ -137,15 +141,15 @@ def broadcast(*shapes: Shape, at_least: AtLeast = 0, likely: bool = False) -> Sh
     were flattened in different orders.
     """
     known = [shape.axes for shape in shapes if shape.axes is not None]
-    result = Shape(known[0] if known else ())
+    result = known[0] if known else ()
     doubt: Mismatch | None = None
     for axes in known[1:]:
-        step = _broadcast_two(result.axes or (), axes, at_least, likely=likely)
+        step = _broadcast_two(result, axes, at_least, likely=likely)
         if isinstance(step, Mismatch):
             return step
         doubt = doubt or step.doubt
-        result = step
-    return Shape(result.axes if len(known) == len(shapes) else None, doubt)
+        result = step.axes or ()
+    return Shape(result if len(known) == len(shapes) else None, doubt)
 
 
 def _broadcast_two(
@@ -204,15 +208,20 @@ def reshape(shape: Shape, target: Sequence[DimLike | None], *, at_least: AtLeast
     of the names make the counts equal. A floor division that is multiplied back, as by `d//h` and `h`, is taken to
     leave no remainder.
     """
-    sizes = [None if size is None else Dim(size) for size in target]
+    sizes = tuple([None if size is None else Dim(size) for size in target])
+    work = _reshape_once if isinstance(at_least, int) else _reshape
+    return work(shape.axes, sizes, at_least)
+
+
+def _reshape(axes: tuple[Axis, ...] | None, asked: tuple[Dim | None, ...], at_least: AtLeast) -> Shape | Mismatch:
+    sizes = list(asked)
     holes = [position for position, size in enumerate(sizes) if size == -1]
     negative = [position for position, size in enumerate(sizes) if size is not None and (as_int(size) or 0) < -1]
     if negative:
-        return InvalidSize(tuple(sizes), negative[0])
+        return InvalidSize(asked, negative[0])
     if len(holes) > 1:
-        return NotInferable(tuple(sizes))
-    asked = tuple(sizes)
-    source_count = None if shape.axes is None else _product(axis.size for axis in shape.axes)
+        return NotInferable(asked)
+    source_count = None if axes is None else _product(axis.size for axis in axes)
     known_count = _product(size for size in sizes if size != -1)
     if holes:
         sizes[holes[0]] = None
@@ -224,16 +233,20 @@ def reshape(shape: Shape, target: Sequence[DimLike | None], *, at_least: AtLeast
         rest = _product(size for size in sizes if size is not None) or Dim(0)
         agree = _goes_into(rest, source_count, at_least) if gaps else _counts_agree(source_count, rest, at_least)
         if agree is False:
-            return CountMismatch(_sizes(shape.axes or ()), asked, source_count, rest)
+            return CountMismatch(_sizes(axes or ()), asked, source_count, rest)
         # With no elements a -1 is refused, but any other size would do.
         if holes or (gaps and compare(rest, 0, at_least) is False):
-            sizes[gaps[0]] = source_count // rest
+            sizes[gaps[0]] = _multiply_back(source_count // rest)
         elif not gaps and agree is None:
-            doubt = CountMismatch(_sizes(shape.axes or ()), asked, source_count, rest)
-    if shape.axes is None or source_count == 0:
+            doubt = CountMismatch(_sizes(axes or ()), asked, source_count, rest)
+    if axes is None or source_count == 0:
         return Shape.of(*sizes)
-    result, scrambled = _regroup(shape.axes, tuple(sizes))
+    result, scrambled = _regroup(axes, tuple(sizes))
     return Shape(result, scrambled or doubt)
+
+
+# The same code is followed with the same shapes again and again.
+_reshape_once = functools.lru_cache(maxsize=4096)(_reshape)
 
 
 def _goes_into(part: Dim, count: Dim, at_least: AtLeast) -> bool | None:

@@ -97,7 +97,10 @@ class Source:
 
     def segment(self, node: Located) -> str:
         """The text of a node."""
-        span = self.span_of(node)
+        return self.text_at(self.span_of(node))
+
+    def text_at(self, span: Span) -> str:
+        """The text that stands at a place."""
         if span.line == span.end_line:
             return self._line(span.line)[span.column - 1 : span.end_column - 1]
         first, *middle, last = self.lines[span.line - 1 : span.end_line]
