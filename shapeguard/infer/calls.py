@@ -52,8 +52,8 @@ def call(evaluator: Evaluator, node: ast.Call) -> Any:
         return UNKNOWN
     if (function is UNKNOWN or isinstance(function, Symbol)) and isinstance(node.func, ast.Attribute):
         return _call_unknown(evaluator, node.func, arguments)
-    if isinstance(function, External) and function.name in _TENSOR_CLASSES and len(node.args) == 1:
-        return _tensor_of_class(node.args[0], arguments[0])
+    if isinstance(function, External) and function.name in _TENSOR_CLASSES and _reads_sequence(node, arguments):
+        return _tensor_of_sizes(node.args[0], arguments[0])
     result = apply(evaluator, function, arguments, named)
     _forget_changed(evaluator, node, function)
     if isinstance(result, Tensor) and isinstance(node.func, ast.Attribute) and node.func.attr.endswith("_"):
@@ -91,11 +91,15 @@ _TENSOR_CLASSES = frozenset(
 )
 
 
-def _tensor_of_class(node: ast.expr, value: Any) -> Any:
-    """`torch.Tensor(x)`, which takes a list for data and the sizes of a tensor for sizes."""
-    if isinstance(node, ast.List | ast.Tuple | ast.Constant) or not isinstance(value, tuple):
-        operation = find("torch.Tensor")
-        return UNKNOWN if operation is None else call_op(operation, [value], {})
+def _reads_sequence(node: ast.Call, arguments: list[Any]) -> bool:
+    """Whether a call has one argument, a sequence that isn't written out: sizes or data, that depends on its type."""
+    if len(node.args) != 1 or not isinstance(arguments[0], tuple):
+        return False
+    return not isinstance(node.args[0], ast.List | ast.Tuple | ast.Starred)
+
+
+def _tensor_of_sizes(node: ast.expr, value: tuple[Any, ...]) -> Any:
+    """`torch.Tensor(x.shape)`: a tensor of these sizes; of another sequence little is known."""
     reads_sizes = isinstance(node, ast.Attribute) or (isinstance(node, ast.Call) and not node.args)
     if not reads_sizes:
         return Tensor(Shape.unknown())

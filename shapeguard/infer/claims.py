@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from shapeguard.infer.values import NUMBER, Class, Dictionary, External, Instance, Many, Maybe, Symbol, certain
@@ -57,7 +58,7 @@ def annotated(annotation: ast.expr | None, resolve: Resolve) -> tuple[Any, Annot
             found = resolve(annotation)
             if isinstance(found, External) and found.name in _TENSORS:
                 return Tensor(Shape.unknown()), None
-            return found, None
+            return (found.value, found.annotation) if isinstance(found, Claim) else (found, None)
     return _of_several(annotation, resolve)
 
 
@@ -75,6 +76,8 @@ def _of_several(annotation: ast.expr | None, resolve: Resolve) -> tuple[Any, Ann
                 parts = inside.elts if isinstance(inside, ast.Tuple) else [inside]
             elif name in ("Final", "Annotated", "ClassVar"):
                 return annotated(inside.elts[0] if isinstance(inside, ast.Tuple) else inside, resolve)
+            elif name in ("tuple", "Tuple") and isinstance(inside, ast.Tuple):
+                return _of_tuple(inside.elts, resolve), None
             elif name in ("list", "List", "Sequence", "Iterable"):
                 item, _ = annotated(inside, resolve)
                 return (Many(item) if isinstance(item, Tensor) else UNKNOWN), None
@@ -92,6 +95,31 @@ def _of_several(annotation: ast.expr | None, resolve: Resolve) -> tuple[Any, Ann
     if len(real) == len(parts) or first is UNKNOWN:
         return first, text
     return (first if isinstance(first, Maybe) else Maybe(first)), text
+
+
+def _of_tuple(parts: list[ast.expr], resolve: Resolve) -> Any:
+    """What `tuple[A, B]` and `tuple[A, ...]` claim, where a tensor is among them."""
+    kinds = [annotated(part, resolve)[0] for part in parts]
+    if not any(isinstance(kind, Tensor) for kind in kinds):
+        return UNKNOWN
+    if isinstance(parts[-1], ast.Constant) and parts[-1].value is Ellipsis:
+        return Many(kinds[0])
+    return tuple(kind if isinstance(kind, Tensor) else UNKNOWN for kind in kinds)
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A jaxtyping annotation as a value: `Images = Float[Tensor, "b 3 h w"]`."""
+
+    value: Any
+    annotation: Annotation | None
+
+
+def claimed(kind: str, index: Any) -> Any:
+    """What `Float[Tensor, "b t"]` is as a value."""
+    if isinstance(index, tuple) and len(index) == 2 and isinstance(index[1], str):  # noqa: PLR2004 - the array and its shape
+        return Claim(*_claimed_tensor(index[1], kind.removeprefix("jaxtyping.")))
+    return UNKNOWN
 
 
 def shape_text(annotation: ast.expr | None) -> str:
@@ -146,7 +174,7 @@ def with_defaults(parameters: ast.arguments) -> list[tuple[ast.arg, ast.expr | N
     return list(zip([*positional, *parameters.kwonlyargs], defaults, strict=True))
 
 
-def parameter_value(argument: ast.arg, default: ast.expr | None, resolve: Resolve) -> Any:
+def parameter_value(argument: ast.arg, default: ast.expr | None, resolve: Resolve) -> Any:  # noqa: PLR0911 - one case a kind of claim
     """What a parameter is before anything is passed: what its annotation claims, else a symbol of its name."""
     name = argument.arg
     value, _ = annotated(argument.annotation, resolve)
@@ -160,14 +188,27 @@ def parameter_value(argument: ast.arg, default: ast.expr | None, resolve: Resolv
         return Maybe(Dim(name)) if isinstance(value, Maybe) else Dim(name)
     if inner is NUMBER:
         return Symbol(name, is_number=True) if not isinstance(value, Maybe) else UNKNOWN
+    if isinstance(inner, Class) and inner.makes_records and (record := _record(inner, resolve)) is not None:
+        return Maybe(record) if isinstance(value, Maybe) else record
     if isinstance(inner, Class) and not isinstance(value, Maybe):
         # What a configuration holds is the user's choice, whatever its defaults are.
         return Instance(inner) if inner.find("forward") is not None else Symbol(name)
-    if isinstance(value, Many | Dictionary):
+    if isinstance(value, Many | Dictionary | tuple):
         return value
     if isinstance(default, ast.Constant) and isinstance(default.value, bool):
         return UNKNOWN
     return Symbol(name)
+
+
+def _record(cls: Class, resolve: Resolve) -> Instance | None:
+    """A record some of whose fields are declared to be tensors."""
+    claims: dict[str, Any] = {}
+    for each in reversed(cls.ancestry):
+        for statement in each.node.body:
+            if isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name):
+                claim = annotated(statement.annotation, resolve)[0]
+                claims[statement.target.id] = claim if isinstance(certain(claim), Tensor) else UNKNOWN
+    return Instance(cls, claims) if any(isinstance(certain(claim), Tensor) for claim in claims.values()) else None
 
 
 def says_shape(value: Any) -> bool:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ast
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from shapeguard.infer.claims import shape_text
+from shapeguard.ops.values import Tensor
 from shapeguard.shapes.compare import compare
 from shapeguard.shapes.dim import Dim, names
 from shapeguard.shapes.mismatch import (
@@ -24,6 +26,17 @@ from shapeguard.shapes.shape import Shape
 
 if TYPE_CHECKING:
     from shapeguard.infer.expressions import Evaluator
+
+
+def check_return(evaluator: Evaluator, place: ast.expr, value: Any, claim: Any, annotation: ast.expr | None) -> None:
+    """Hold what a function returns, a tuple item by item, to its annotation."""
+    if isinstance(claim, tuple) and isinstance(value, tuple) and len(claim) == len(value):
+        places = place.elts if isinstance(place, ast.Tuple) and len(place.elts) == len(claim) else [place] * len(claim)
+        parts = getattr(getattr(annotation, "slice", None), "elts", [annotation] * len(claim))
+        for each in zip(places, value, claim, parts, strict=True):
+            check_return(evaluator, *each)
+    elif isinstance(claim, Tensor) and isinstance(value, Tensor):
+        check(evaluator, place, value.shape, claim.shape, shape_text(annotation), "returns")
 
 
 def check(evaluator: Evaluator, place: ast.expr, actual: Shape, claimed: Shape, text: str, verb: str) -> None:

@@ -30,7 +30,7 @@ from shapeguard.ops.indexing import ELLIPSIS, Slice
 from shapeguard.ops.values import UNKNOWN, Tensor
 from shapeguard.shapes.dim import Dim
 from shapeguard.shapes.mismatch import AxisOutOfRange, Mismatch, OrderLengthMismatch, RepeatedAxis
-from shapeguard.shapes.shape import Shape
+from shapeguard.shapes.shape import Shape, multiply_back
 
 if TYPE_CHECKING:
     from shapeguard.infer.files import File
@@ -114,6 +114,8 @@ class Evaluator:
         """Above 0 where the code may not run for the values that are known: in an arm of a branch, after a return."""
         self.invented: set[str] = set()
         """Names that were given to sizes here, and mean nothing outside of this body."""
+        self.divisible: set[tuple[Dim, Dim]] = set()
+        """Sizes of which the first is a multiple of the second, as an assertion says."""
         self.outer_names: set[str] = set()
         """Names that `global` and `nonlocal` make those of a scope around this one."""
         self.left: list[tuple[Scope, list[tuple[Any, Scope]]]] = []
@@ -397,7 +399,10 @@ def _dict(evaluator: Evaluator, node: ast.Dict) -> Any:
 
 
 def _binary(evaluator: Evaluator, node: ast.BinOp) -> Any:
-    return operators.operate(type(node.op), evaluator.value(node.left), evaluator.value(node.right))
+    result = operators.operate(type(node.op), evaluator.value(node.left), evaluator.value(node.right))
+    if evaluator.divisible and isinstance(result, Dim) and isinstance(node.op, ast.Mult):
+        return multiply_back(result)
+    return result
 
 
 def _unary(evaluator: Evaluator, node: ast.UnaryOp) -> Any:

@@ -6,8 +6,9 @@ import ast
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from shapeguard.infer.claims import parameter_value, with_defaults
+from shapeguard.infer.claims import annotated, parameter_value, shape_text, with_defaults
 from shapeguard.infer.operations import call_op
+from shapeguard.infer.renaming import names_of, substituted
 from shapeguard.infer.values import (
     Bound,
     Chain,
@@ -23,12 +24,14 @@ from shapeguard.infer.values import (
     Refusal,
     Scope,
     Symbol,
+    certain,
     join,
 )
 from shapeguard.ops.registry import find
 from shapeguard.ops.values import UNKNOWN, Module, Tensor
-from shapeguard.shapes.dim import Dim, substitute
-from shapeguard.shapes.dim import names as names_in
+from shapeguard.shapes.compare import compare
+from shapeguard.shapes.dim import Dim
+from shapeguard.shapes.mismatch import AxisMismatch, Mismatch, RankMismatch
 from shapeguard.shapes.shape import Shape
 
 if TYPE_CHECKING:
@@ -105,40 +108,10 @@ def call_function(evaluator: Evaluator, function: Function, arguments: list[Any]
 def _handed_over(outcome: Outcome, evaluator: Evaluator) -> Any:
     """A result with the names that the callee invented made names of the caller's own."""
     evaluator.refuse(outcome.refusals)
-    if not outcome.invented:
-        return outcome.value
-    return _substituted(outcome.value, {}, outcome.invented, evaluator)
-
-
-def _substituted(value: Any, names: dict[str, Dim], invented: frozenset[str], evaluator: Evaluator) -> Any:  # noqa: PLR0911 - one case a kind of value
-    def again(part: Any) -> Any:
-        return _substituted(part, names, invented, evaluator)
-
-    def size(dim: Dim) -> Dim:
-        found = names_in(dim) & invented
-        for name in sorted(found - names.keys()):
-            names[name] = Dim(evaluator.fresh(name))
-        return substitute(dim, {name: names[name] for name in found}) if found else dim
-
-    if isinstance(value, Tensor):
-        axes = value.shape.axes
-        if axes is None or not any(axis.size is not None and names_in(axis.size) & invented for axis in axes):
-            return value
-        shape = Shape.of(*(None if axis.size is None else size(axis.size) for axis in axes))
-        return Tensor(shape, value.dtype)
-    if isinstance(value, Dim):
-        return size(value)
-    if isinstance(value, tuple):
-        return tuple(map(again, value))
-    if isinstance(value, Maybe):
-        return Maybe(again(value.value))
-    if isinstance(value, Many):
-        return Many(again(value.item), again(value.first), again(value.last))
-    if isinstance(value, Dictionary):
-        return Dictionary(tuple((key, again(item)) for key, item in value.items), value.is_open)
-    if isinstance(value, Instance) and value.cls.makes_records:
-        return Instance(value.cls, {name: again(item) for name, item in value.attributes.items()})
-    return value
+    own = names_of(outcome.value) & outcome.invented if outcome.invented else frozenset()
+    return (
+        substituted(outcome.value, {name: Dim(evaluator.fresh(name)) for name in sorted(own)}) if own else outcome.value
+    )
 
 
 def _followed(evaluator: Evaluator, function: Function, arguments: list[Any], named: Scope) -> Outcome:
@@ -262,6 +235,29 @@ def take_over(instance: Instance, arguments: list[Any], named: Scope) -> None:
                 instance.set("config" if last.endswith("config") else last, value)
 
 
+def _hold_to_claim(inner: Evaluator, argument: ast.arg, value: Tensor) -> None:
+    """Refuse a tensor that surely isn't what the annotation of its parameter says."""
+    claim = certain(annotated(argument.annotation, inner.resolve)[0])
+    axes = value.shape.axes
+    if argument.annotation is None or not isinstance(claim, Tensor) or claim.shape.axes is None or axes is None:
+        return
+    wanted = shape_text(argument.annotation)
+    mismatch: Mismatch | None = None
+    if len(axes) != len(claim.shape.axes):
+        mismatch = RankMismatch(argument.arg, value.shape.sizes or (), wanted)
+    for position, (axis, declared) in enumerate(zip(axes, claim.shape.axes, strict=False)):
+        sizes = axis.size, declared.size
+        if (
+            mismatch is None
+            and sizes[0] is not None
+            and sizes[1] is not None
+            and compare(sizes[0], sizes[1], 1) is False
+        ):
+            mismatch = AxisMismatch(argument.arg, position, sizes[0], wanted, sizes[1], None)
+    if mismatch is not None:
+        inner.refuse([Refusal(mismatch, argument.annotation, inner.qualified_name, inner.home, is_claim=True)])
+
+
 def is_module(cls: Class) -> bool:
     """Whether a class derives from something, which may be nn.Module."""
     return bool(cls.foreign) or cls.find("forward") is not None
@@ -285,6 +281,8 @@ def bind(inner: Evaluator, parameters: ast.arguments, arguments: list[Any], name
         if value is UNKNOWN:
             claimed = parameter_value(argument, default, inner.resolve)
             value = Tensor(Shape.unknown()) if isinstance(claimed, Tensor) else UNKNOWN
+        elif isinstance(value, Tensor) and argument.annotation is not None:
+            _hold_to_claim(inner, argument, value)
         inner.scope[argument.arg] = value
     if parameters.vararg is not None:
         inner.scope[parameters.vararg.arg] = tuple(rest)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from shapeguard.diagnostics import Diagnostic
 from shapeguard.infer import drift, follow
 from shapeguard.infer.analysis import Analysis, Expression
-from shapeguard.infer.claims import annotated, shape_text
+from shapeguard.infer.claims import annotated
 from shapeguard.infer.expressions import Evaluator, kind_of
 from shapeguard.infer.files import File
 from shapeguard.infer.follow import DEEPEST_CALL, Memory
@@ -212,16 +212,13 @@ class _FileAnalysis:
             evaluator.scope[node.args.vararg.arg] = UNKNOWN
         if node.args.kwarg is not None:
             evaluator.scope[node.args.kwarg.arg] = Dictionary((), is_open=True)
-        claim, annotation = annotated(node.returns, evaluator.resolve)
+        claim, _ = annotated(node.returns, evaluator.resolve)
         evaluator.names = _declared_names([value for value in evaluator.scope.values() if isinstance(value, Tensor)])
 
         def work() -> None:
             evaluator.block(node.body)
-            if annotation is None or not isinstance(claim, Tensor):
-                return
             for place, value in evaluator.returned:
-                if isinstance(value, Tensor):
-                    drift.check(evaluator, place, value.shape, claim.shape, shape_text(node.returns), "returns")
+                drift.check_return(evaluator, place, value, claim, node.returns)
 
         self.run_now = self.runs[function] = Run(function, claims=parameters.claims, guesses=parameters.guesses)
         self.guarded(function.qualified_name, work)
@@ -236,8 +233,8 @@ class _FileAnalysis:
         notes: tuple[str, ...] = (),
         hint: str | None = None,
     ) -> None:
-        """Add a finding, once for each place."""
-        if evaluator.home is not self.home:
+        """Add a finding, once for each place, of a function that is looked at for itself."""
+        if evaluator.depth or evaluator.home is not self.home:
             return
         span = self.source.span_of(node)
         if (span, code) not in self.diagnostics:
@@ -259,10 +256,11 @@ class _FileAnalysis:
             if refusal.home is self.home and span in found:
                 continue
             step = " ".join(where.segment(refusal.node).split())[:_LONGEST_STEP]
-            message = f"`{refusal.function}` fails with what it is given: {refusal.mismatch.sentence()}"
+            says = "isn't given what it declares" if refusal.is_claim else "fails with what it is given"
+            message = f"`{refusal.function}` {says}: {refusal.mismatch.sentence()}"
             notes = (*evaluator.notes_of(node), f"{Path(where.path).name}:{span.line}: {step}")
-            code, name = kind_of(refusal.mismatch)
-            self.report(evaluator, node, code, name, message, notes)
+            kind = ("SG303", "annotation-drift") if refusal.is_claim else kind_of(refusal.mismatch)
+            self.report(evaluator, node, *kind, message, notes)
 
     def observe(self, evaluator: Evaluator, node: ast.expr, value: Tensor) -> None:
         """Remember what is known of an expression."""

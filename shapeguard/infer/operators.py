@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from typing import Any
 
+from shapeguard.infer.claims import claimed
 from shapeguard.infer.python import item_of
 from shapeguard.infer.values import (
     NUMBER,
@@ -29,7 +30,7 @@ from shapeguard.infer.values import (
 from shapeguard.ops.arithmetic import arithmetic
 from shapeguard.ops.indexing import Slice
 from shapeguard.ops.indexing import subscript as subscript_tensor
-from shapeguard.ops.pointwise import binary, unary
+from shapeguard.ops.pointwise import binary, in_place, unary
 from shapeguard.ops.promotion import FLOAT, category
 from shapeguard.ops.values import UNKNOWN, Dtype, Module, Tensor
 from shapeguard.shapes import shape as shapes
@@ -95,6 +96,13 @@ def operate(op: type[ast.AST], left: Any, right: Any) -> Any:  # noqa: PLR0911 -
     if result is UNKNOWN and sign in "+-*/**//%" and is_number(left) and is_number(right):
         return WHOLE if sign in "+-*//%" and is_whole(left) and is_whole(right) else NUMBER
     return result
+
+
+def operate_in_place(op: type[ast.operator], left: Tensor, right: Any) -> Any:
+    """`left += right`, where `left` is a tensor."""
+    if isinstance(right, Number | Symbol | tuple) or not isinstance(right, Tensor | Dim | bool | float):
+        return Tensor(left.shape, left.dtype)
+    return in_place(_SIGNS[op], left, right)
 
 
 def _with_tensor(sign: str, left: Any, right: Any) -> Any:
@@ -200,6 +208,8 @@ def subscript(owner: Any, index: Any) -> Any:  # noqa: C901, PLR0911 - one case 
         return Symbol(f"{owner.name}.{index}", owner.is_number)
     if isinstance(owner, Symbol) and owner.is_number and is_number(index):
         return NUMBER
+    if isinstance(owner, External) and owner.name.startswith("jaxtyping."):
+        return claimed(owner.name, index)
     if isinstance(owner, External):
         return External(f"{owner.name}[]")
     items = owner.modules if isinstance(owner, Chain) else owner

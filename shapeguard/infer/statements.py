@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any
 
 from shapeguard.infer import drift, operators, remarks
+from shapeguard.infer.assertions import learn
 from shapeguard.infer.claims import annotated, shape_text
 from shapeguard.infer.expressions import qualified
 from shapeguard.infer.joining import fill_in, join_scopes
@@ -26,6 +27,7 @@ from shapeguard.infer.values import (
     join,
 )
 from shapeguard.ops.values import UNKNOWN, Tensor
+from shapeguard.shapes.mismatch import Mismatch
 
 _MOST_PASSES = 3
 
@@ -74,8 +76,17 @@ class Body(Targets):
     def augmented(self, node: ast.AugAssign) -> None:
         """`a += value`."""
         load = ast.copy_location(ast.BinOp(_as_load(node.target), node.op, node.value), node)
-        known = self.value(load)
-        self.assign(node.target, known, None)
+        known = certain(self.value(load.left))
+        if isinstance(known, Tensor):
+            # A tensor is changed where it is.
+            changed = operators.operate_in_place(type(node.op), known, certain(self.value(node.value)))
+            result = self.contradicted(load, changed) if isinstance(changed, Mismatch) else changed
+            result = (
+                Tensor(result.shape, result.dtype) if isinstance(result, Tensor) else Tensor(known.shape, known.dtype)
+            )
+        else:
+            result = self.value(load)
+        self.assign(node.target, result, None)
 
     def leave(self, node: ast.Return) -> None:
         """`return value`."""
@@ -120,6 +131,7 @@ class Body(Targets):
         """What an assertion says holds from here on."""
         self.value(node.test)
         self.scope.update(narrowed(self, node.test, positive=True))
+        learn(self, node.test)
 
     def leave_block(self, node: ast.stmt) -> None:
         """`raise`, `break` and `continue`."""

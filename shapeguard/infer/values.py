@@ -68,12 +68,13 @@ class Maybe:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """A step inside a function that torch refuses for the values of a call."""
+    """A step inside a function that torch refuses for the values of a call, or a parameter's annotation that does."""
 
     mismatch: Mismatch
     node: ast.expr
     function: str
     home: object
+    is_claim: bool = False
 
 
 class Nothing:

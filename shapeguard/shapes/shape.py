@@ -236,7 +236,7 @@ def _reshape(axes: tuple[Axis, ...] | None, asked: tuple[Dim | None, ...], at_le
             return CountMismatch(_sizes(axes or ()), asked, source_count, rest)
         # With no elements a -1 is refused, but any other size would do.
         if holes or (gaps and compare(rest, 0, at_least) is False):
-            sizes[gaps[0]] = _multiply_back(source_count // rest)
+            sizes[gaps[0]] = multiply_back(source_count // rest)
         elif not gaps and agree is None:
             doubt = CountMismatch(_sizes(axes or ()), asked, source_count, rest)
     if axes is None or source_count == 0:
@@ -259,10 +259,10 @@ def _counts_agree(left: Dim, right: Dim, at_least: AtLeast) -> bool | None:
     if left == right:
         return True
     agree = compare(left, right, at_least)
-    return True if agree is None and _multiply_back(left) == _multiply_back(right) else agree
+    return True if agree is None and multiply_back(left) == multiply_back(right) else agree
 
 
-def _multiply_back(dim: Dim) -> Dim:
+def multiply_back(dim: Dim) -> Dim:
     """`dim` with `h*(d//h)` as `d`: what it is where nothing remains of the division."""
     for monomial, coefficient in dim.terms.items():
         term = from_terms({monomial: coefficient})
@@ -271,7 +271,7 @@ def _multiply_back(dim: Dim) -> Dim:
                 dividend, divisor = operation.operands
                 times = divide_exactly(term, divisor * from_terms({(operation,): 1}))
                 if times is not None:
-                    return _multiply_back(dim - term + times * dividend)
+                    return multiply_back(dim - term + times * dividend)
     return dim
 
 
