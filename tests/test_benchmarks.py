@@ -22,3 +22,30 @@ def test_benchmark_of_the_guard_prints_its_table(tmp_path):
     for result in json.loads(figures.read_text(encoding="utf-8"))["small"]:
         assert "guard" not in result["blind"]
         assert "by hand" not in result["blind"]
+
+
+def test_benchmark_of_the_checker_prints_its_tables(tmp_path):
+    code = tmp_path / "code"
+    code.mkdir()
+    for name in ("modeling_one.py", "two.py"):
+        (code / name).write_text("import torch\n\nx = torch.zeros(2, 3) @ torch.zeros(3, 4)\n")
+    figures = tmp_path / "check.json"
+    options = ["--path", str(code), "--rounds", "1", "--files", "1", "--json", str(figures)]
+
+    done = subprocess.run(
+        [sys.executable, "benchmarks/check.py", *options],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+    assert done.returncode == 0, done.stderr
+    assert "code: 2 files, 6 lines" in done.stdout
+    for row in ("code: `shapeguard check`, s", "modeling_one.py, 3 lines: s, at most", "times ruff, at most"):
+        assert any(line.startswith(f"| {row}") for line in done.stdout.splitlines())
+    written = json.loads(figures.read_text(encoding="utf-8"))
+    assert {"shapeguard", "ruff", "model", "short", "help"} <= written["seconds"].keys()
+    assert all(len(seconds) == 1 for seconds in written["seconds"].values())
+    assert len(written["slowest"]) == 1

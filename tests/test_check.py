@@ -1,5 +1,6 @@
 """From files to findings: which are looked at, which findings are passed on, and that no file stops the run."""
 
+import gc
 import json
 import os
 import subprocess
@@ -249,3 +250,22 @@ def test_check_file_is_one_file():
     write("a.py", "import torch\nmark_SG301\n")
     assert codes_of(check_file("a.py", EVERYTHING, Config())) == ["SG301"]
     assert codes_of(check_file("a.py", frozenset({"SG302"}), Config())) == []
+
+
+def test_collecting_garbage_is_as_it_was_after_a_check(monkeypatch):
+    during = []
+
+    def look(source, **_):
+        during.append(gc.get_threshold())
+        return Analysis()
+
+    monkeypatch.setattr(check, "analyse", look)
+    write("a.py", "import torch\nx = 1\n")
+    before = gc.get_threshold()
+
+    check_paths(["a.py"], Config())
+    inspect_file("a.py")
+
+    assert gc.get_threshold() == before
+    assert all(each[0] > before[0] for each in during)
+    assert len(during) == 2
