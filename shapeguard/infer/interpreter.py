@@ -6,6 +6,7 @@ import ast
 import builtins
 from collections import Counter
 from collections.abc import Callable
+from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -42,6 +43,7 @@ STEPS_PER_FUNCTION = 20_000
 _STEPS_PER_MODULE = 200_000
 _BUILTINS: dict[str, Any] = {name: External(name) for name in vars(builtins)}
 _ABSENT = object()
+_PLACE = attrgetter("line", "column", "end_line", "end_column")
 _LONGEST_CALL = 60
 _LONGEST_STEP = 80
 _MOST_CALLS = 8
@@ -100,11 +102,11 @@ class _FileAnalysis:
         found = sorted(self.diagnostics.values(), key=lambda each: (each.span, each.code))
         diagnostics = () if self.guessing else tuple(found)
         expressions = {
-            span: Expression(span, each.function, self.source.segment(each.node), _shown(each.value), each.value.dtype)
+            span: Expression(span, each.function, self.source.text_at(span), _shown(each.value), each.value.dtype)
             for each in observed(self.runs)
             for span in (self.source.span_of(each.node),)
         }
-        ordered = tuple(expressions[span] for span in sorted(expressions))
+        ordered = tuple(expressions[span] for span in sorted(expressions, key=_PLACE))
         return Analysis(diagnostics, ordered, self.lost_at(), tuple(self.exhausted))
 
     def lost_at(self) -> dict[str, int]:

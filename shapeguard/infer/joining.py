@@ -21,7 +21,8 @@ def join_scopes(
     """
     joined: Scope = {}
     sizes: dict[tuple[Dim, Dim], Dim] = {}
-    for name in first.keys() | second.keys():
+    # In the order of the code, so that every run gives the same names.
+    for name in (*first, *(name for name in second if name not in first)):
         if name in first and name in second:
             one, other = first[name], second[name]
             joined[name] = one if one is other else join(one, other)

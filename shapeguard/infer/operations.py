@@ -34,10 +34,10 @@ def call_op(operation: Op, arguments: list[Any], named: Scope) -> Any:
         # A list that seems to be empty may have been filled under another name.
         return UNKNOWN
     sizes = [value for value in arguments if not isinstance(value, Tensor)]
-    if len(sizes) == 1 and isinstance(sizes[0], Symbol) and not _is_size(sizes[0]) and _takes_any_number(operation):
+    if len(sizes) == 1 and isinstance(sizes[0], Symbol) and not _is_size(sizes[0]) and operation.takes_any_number:
         # One value in the place of many may be all of them: `x.view(shape)`.
         arguments = [UNKNOWN if isinstance(value, Symbol) else value for value in arguments]
-    if len(sizes) == 1 and isinstance(sizes[0], Number) and _takes_any_number(operation):
+    if len(sizes) == 1 and isinstance(sizes[0], Number) and operation.takes_any_number:
         # A single size, whatever it is.
         arguments = [(UNKNOWN,) if value is sizes[0] else value for value in arguments]
     convert: Callable[[Any], Any] = as_operand if takes_tensors else _as_argument
@@ -70,10 +70,6 @@ _SIZES = (
 _MAY_BE_PAIRS = (
     "kernel", "patch", "image", "img", "output", "window", "input", "tile", "pool", "shape", "stride", "grid", "crop",
 )  # fmt: skip
-
-
-def _takes_any_number(operation: Op) -> bool:
-    return any(entry.kind is entry.VAR_POSITIONAL for entry in operation.signature.parameters.values())
 
 
 def attempt(work: Callable[[], Any]) -> Any:

@@ -76,11 +76,8 @@ def _counting(runs: Mapping[Any, Run]) -> list[Any]:
         )
     ]
     for start in (begins, list(runs)):
-        waiting = [
-            key
-            for key in start
-            if start is begins or runs[key].function not in {runs[each].function for each in counting}
-        ]
+        counted = {runs[each].function for each in counting}
+        waiting = [key for key in start if start is begins or runs[key].function not in counted]
         while waiting:
             key = waiting.pop()
             if key in counting or key not in runs or (runs[key].function in claiming and not runs[key].claims):

@@ -31,6 +31,11 @@ class Op:
         """The parameters, named as torch names them."""
         return inspect.signature(self.function)
 
+    @cached_property
+    def takes_any_number(self) -> bool:
+        """Whether it takes any number of positional arguments."""
+        return any(entry.kind is entry.VAR_POSITIONAL for entry in self.signature.parameters.values())
+
     def __call__(self, *arguments: Any, **named: Any) -> Result:
         """What the operation gives; unknown where it is called in a way that this op doesn't know."""
         return called(self.function, arguments, named)
