@@ -6,6 +6,7 @@ import ast
 from typing import TYPE_CHECKING, Any
 
 from shapeguard.infer.claims import shape_text
+from shapeguard.infer.mending import repair
 from shapeguard.ops.values import Tensor
 from shapeguard.shapes.compare import compare
 from shapeguard.shapes.dim import Dim, names
@@ -73,7 +74,8 @@ def check_doubt(evaluator: Evaluator, node: ast.expr, doubt: Mismatch) -> None:
     if left == right or not mentioned or not mentioned <= evaluator.names or not names(left) or not names(right):
         return
     message = f"{doubt.sentence()}; right only if {left} = {right}"
-    evaluator.reporter.report(evaluator, node, "SG302", "shape-not-proven", message, evaluator.notes_of(node))
+    notes, mended = evaluator.notes_of(node), repair(evaluator, node, doubt)
+    evaluator.reporter.report(evaluator, node, "SG302", "shape-not-proven", message, notes, *mended)
 
 
 def _in_question(doubt: Mismatch) -> tuple[Dim, Dim] | None:

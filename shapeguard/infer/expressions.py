@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from shapeguard.infer import calls, drift, operators
 from shapeguard.infer.attributes import attribute
+from shapeguard.infer.mending import repair
 from shapeguard.infer.narrowing import narrowed
 from shapeguard.infer.python import LONGEST, item_of
 from shapeguard.infer.values import (
@@ -17,6 +18,7 @@ from shapeguard.infer.values import (
     Exhausted,
     External,
     Function,
+    Instance,
     Many,
     Maybe,
     Refusal,
@@ -33,6 +35,7 @@ from shapeguard.shapes.mismatch import AxisOutOfRange, Mismatch, OrderLengthMism
 from shapeguard.shapes.shape import Shape, multiply_back
 
 if TYPE_CHECKING:
+    from shapeguard.diagnostics import Edit
     from shapeguard.infer.files import File
     from shapeguard.infer.follow import Memory
 
@@ -54,6 +57,7 @@ class Reporter(Protocol):
         message: str,
         notes: tuple[str, ...] = ...,
         hint: str | None = ...,
+        edits: tuple[Edit, ...] = ...,
     ) -> None:
         """Add a finding."""
 
@@ -116,6 +120,8 @@ class Evaluator:
         """Names that were given to sizes here, and mean nothing outside of this body."""
         self.divisible: set[tuple[Dim, Dim]] = set()
         """Sizes of which the first is a multiple of the second, as an assertion says."""
+        self.origins: dict[str, int] = {}
+        """Name -> the line on which it got its value."""
         self.outer_names: set[str] = set()
         """Names that `global` and `nonlocal` make those of a scope around this one."""
         self.left: list[tuple[Scope, list[tuple[Any, Scope]]]] = []
@@ -220,7 +226,9 @@ class Evaluator:
             if self.depth:
                 self.refuse([Refusal(mismatch, node, self.qualified_name, self.home)])
             else:
-                self.reporter.report(self, node, *kind_of(mismatch), mismatch.sentence(), self.notes_of(node))
+                notes = self.notes_of(node)
+                mended = repair(self, node, mismatch)
+                self.reporter.report(self, node, *kind_of(mismatch), mismatch.sentence(), notes, *mended)
         return UNKNOWN
 
     def enter(self, node: ast.expr, result: Any) -> None:
@@ -257,9 +265,20 @@ class Evaluator:
         for part in parts:
             found = UNKNOWN if isinstance(part, ast.Starred) else certain(self.value(part))
             several = found if isinstance(found, tuple) else (found,)
-            shown += [f"{ast.unparse(part)}: {one.shape}" for one in several if isinstance(one, Tensor)]
+            origin = self.origin_of(part, node.lineno)
+            shown += [f"{ast.unparse(part)}: {one.shape}{origin}" for one in several if isinstance(one, Tensor)]
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+            owner = certain(self.value(node.func.value))
+            line = owner.lines.get(node.func.attr) if isinstance(owner, Instance) else None
+            if line is not None:
+                shown.append(f"{ast.unparse(node.func)} is made on line {line}")
         self.rehearsing -= 1
         return tuple(dict.fromkeys(shown))
+
+    def origin_of(self, part: ast.expr, line: int) -> str:
+        """Where a name got its value, if that is on another line."""
+        origin = self.origins.get(part.id, line) if isinstance(part, ast.Name) else line
+        return "" if origin == line else f", from line {origin}"
 
     def items(self, nodes: Sequence[ast.expr]) -> Any:
         """The items of a tuple or list that is written out."""

@@ -10,10 +10,10 @@ from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from shapeguard.diagnostics import Diagnostic
+from shapeguard.diagnostics import Diagnostic, Edit
 from shapeguard.infer import drift, follow
 from shapeguard.infer.analysis import Analysis, Expression
-from shapeguard.infer.claims import annotated
+from shapeguard.infer.claims import annotated, with_defaults
 from shapeguard.infer.expressions import Evaluator, kind_of
 from shapeguard.infer.files import File
 from shapeguard.infer.follow import DEEPEST_CALL, Memory
@@ -208,6 +208,7 @@ class _FileAnalysis:
         evaluator.owner = function.owner
         parameters = parameters_of(function, self.home, evaluator.resolve, guessing=self.guessing)
         evaluator.scope.update(parameters.values)
+        evaluator.origins.update((argument.arg, argument.lineno) for argument, _ in with_defaults(node.args))
         if instance is not None and (first := next(iter(parameters.values), None)) is not None:
             evaluator.scope[first] = instance
         if node.args.vararg is not None:
@@ -234,13 +235,14 @@ class _FileAnalysis:
         message: str,
         notes: tuple[str, ...] = (),
         hint: str | None = None,
+        edits: tuple[Edit, ...] = (),
     ) -> None:
         """Add a finding, once for each place, of a function that is looked at for itself."""
         if evaluator.depth or evaluator.home is not self.home:
             return
         span = self.source.span_of(node)
         if (span, code) not in self.diagnostics:
-            found = Diagnostic(str(self.source.path), span, code, name, message, notes, hint)
+            found = Diagnostic(str(self.source.path), span, code, name, message, notes, hint, edits)
             self.note(self.diagnostics, (span, code), found)
 
     def report_call(self, evaluator: Evaluator, node: ast.expr, refusal: Refusal) -> None:

@@ -22,6 +22,7 @@ class Targets(Evaluator):
         if isinstance(target, ast.Name):
             name = target.id
             self.scope[name] = self.named(name, value, source)
+            self.origins[name] = target.lineno
             if name in self.outer_names:
                 for scope in self.scopes:
                     if name in scope:
@@ -51,6 +52,7 @@ class Targets(Evaluator):
         if inside_init and not self.vague and (value is UNKNOWN or isinstance(value, Number)):
             # As a size it has a name all the same.
             value = Symbol(self.reporter.memory.name_for(instance, name), is_number=value is not UNKNOWN)
+        instance.lines[name] = target.lineno
         known = instance.attributes.get(name)
         instance.set(name, value if name not in instance.attributes or inside_init else join(known, value))
 

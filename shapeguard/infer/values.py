@@ -189,6 +189,8 @@ class Instance:
 
     cls: Class
     attributes: Scope = field(default_factory=dict)
+    lines: dict[str, int] = field(default_factory=dict)
+    """Attribute -> the line on which it was set."""
     changes: int = 0
     """How often an attribute has been given another value."""
     base: Module | None = None

@@ -1,0 +1,70 @@
+"""What makes a refused step right, where that can be told for sure."""
+
+from __future__ import annotations
+
+import ast
+from typing import TYPE_CHECKING, NamedTuple
+
+from shapeguard.diagnostics import Edit, Span
+from shapeguard.infer.values import certain
+from shapeguard.ops.values import Tensor
+from shapeguard.shapes import shape as shapes
+from shapeguard.shapes.mismatch import ContractionMismatch, Mismatch
+from shapeguard.shapes.shape import Shape
+
+if TYPE_CHECKING:
+    from shapeguard.infer.expressions import Evaluator
+
+_LAST_TWO = 2
+
+
+class Repair(NamedTuple):
+    """A hint, and the edits that do what it says."""
+
+    hint: str | None = None
+    edits: tuple[Edit, ...] = ()
+
+
+def repair(evaluator: Evaluator, node: ast.expr, mismatch: Mismatch) -> Repair:
+    """What mends a step; nothing where that isn't sure."""
+    if isinstance(mismatch, ContractionMismatch):
+        return _transpose(evaluator, node, mismatch)
+    return Repair()
+
+
+def _transpose(evaluator: Evaluator, node: ast.expr, mismatch: ContractionMismatch) -> Repair:
+    """`q @ k` where `k` has the contracted axis last: `q @ k.transpose(-2, -1)`."""
+    right = _right_factor(node)
+    left_sizes, right_sizes = mismatch.left, mismatch.right
+    if right is None or len(right_sizes) < _LAST_TWO or left_sizes[mismatch.left_axis] is None:
+        return Repair()
+    if left_sizes[mismatch.left_axis] != right_sizes[-1] or mismatch.right_axis not in (-2, len(right_sizes) - 2):
+        return Repair()
+    evaluator.rehearsing += 1
+    value = certain(evaluator.value(right))
+    evaluator.rehearsing -= 1
+    if not isinstance(value, Tensor):
+        return Repair()
+    turned = shapes.transpose(value.shape, -2, -1)
+    if not isinstance(turned, Shape):
+        return Repair()
+    text = ast.unparse(right)
+    plain = isinstance(right, ast.Name | ast.Attribute | ast.Call | ast.Subscript)
+    written = text if plain else f"({text})"
+    span = evaluator.home.source.span_of(right)
+    end = Span(span.end_line, span.end_column, span.end_line, span.end_column)
+    edits = [Edit(end, ".transpose(-2, -1)" if plain else ").transpose(-2, -1)")]
+    if not plain:
+        edits.insert(0, Edit(Span(span.line, span.column, span.line, span.column), "("))
+    return Repair(f"`{written}.transpose(-2, -1)` is {turned}", tuple(edits))
+
+
+def _right_factor(node: ast.expr) -> ast.expr | None:
+    match node:
+        case ast.BinOp(op=ast.MatMult(), right=right):
+            return right
+        case ast.Call(func=ast.Attribute(attr="matmul" | "bmm"), args=[_, right]):
+            return right
+        case ast.Call(func=ast.Attribute(attr="matmul" | "bmm"), args=[right]):
+            return right
+    return None
