@@ -55,6 +55,10 @@ def call(evaluator: Evaluator, node: ast.Call) -> Any:
     if isinstance(function, External) and function.name in _TENSOR_CLASSES and _reads_sequence(node, arguments):
         return _tensor_of_sizes(node.args[0], arguments[0])
     result = apply(evaluator, function, arguments, named)
+    if result is UNKNOWN and not evaluator.depth and not evaluator.rehearsing:
+        owner = function.owner if isinstance(function, Bound) else None
+        if any(isinstance(certain(value), Tensor) for value in (owner, *arguments, *named.values())):
+            evaluator.reporter.lose(evaluator, node)
     _forget_changed(evaluator, node, function)
     if isinstance(result, Tensor) and isinstance(node.func, ast.Attribute) and node.func.attr.endswith("_"):
         _keep_in_place(evaluator, node.func.value, result)

@@ -238,8 +238,6 @@ class Evaluator:
             self.refusals.clear()
         if result is UNKNOWN:
             self.reporter.miss(node)
-            if isinstance(node, ast.Call):
-                self.reporter.lose(self, node)
         elif isinstance(result, Tensor):
             self.reporter.observe(self, node, result)
         elif isinstance(result, Maybe) and isinstance(result.value, Tensor):

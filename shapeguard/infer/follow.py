@@ -67,10 +67,6 @@ class Memory:
     names: dict[tuple[Instance, str], str] = field(default_factory=dict)
     """Attributes that are known by name alone -> the name, another one for each instance."""
 
-    def example_of(self, cls: Class) -> Instance:
-        """An instance of a class of which no more is known."""
-        return self.examples.setdefault(cls, Instance(cls))
-
     def name_for(self, instance: Instance, attribute: str) -> str:
         """What an attribute is called where nothing else is known of it."""
         key = (instance, attribute)
@@ -197,6 +193,26 @@ def instantiate(evaluator: Evaluator, cls: Class, arguments: list[Any], named: S
         call_function(evaluator, initial, [instance, *arguments], named)
     elif is_module(cls) and not derive(instance, arguments, named):
         take_over(instance, arguments, named)
+    return instance
+
+
+def example_of(evaluator: Evaluator, cls: Class) -> Instance:
+    """An instance of a class as its `__init__` leaves it, whatever that is given."""
+    memory = evaluator.reporter.memory
+    known = memory.examples.get(cls)
+    if known is not None:
+        return known
+    instance = memory.examples[cls] = Instance(cls)
+    initial = cls.find("__init__")
+    if isinstance(initial, Function):
+        home: Any = initial.home
+        inner = evaluator.inner(home, initial.scopes, initial.qualified_name)
+        given = [
+            (argument.arg, parameter_value(argument, default, inner.resolve))
+            for argument, default in with_defaults(initial.node.args)[1:]
+        ]
+        inner.quiet += 1
+        call_function(inner, initial, [instance], dict(given))
     return instance
 
 

@@ -185,11 +185,11 @@ class _FileAnalysis:
         """Interpret `__init__`, which says what the other methods find."""
         initial = cls.find("__init__")
         if isinstance(initial, Function):
-            self.function(initial, self.memory.example_of(cls))
+            self.function(initial, self.memory.examples.setdefault(cls, Instance(cls)))
 
     def methods(self, cls: Class) -> None:
         """Interpret each method on an instance as `__init__` leaves it."""
-        instance = self.memory.example_of(cls)
+        instance = self.memory.examples.setdefault(cls, Instance(cls))
         for name, member in cls.members.items():
             if isinstance(member, Function) and not isinstance(member.node, ast.Lambda) and name != "__init__":
                 self.function(
@@ -207,7 +207,9 @@ class _FileAnalysis:
         evaluator = Body(self, function.home, function.scopes, function.qualified_name, STEPS_PER_FUNCTION)
         evaluator.owner = function.owner
         parameters = parameters_of(function, self.home, evaluator.resolve, guessing=self.guessing)
-        evaluator.scope.update(parameters.values)
+        for name, value in parameters.values.items():
+            is_blank = isinstance(value, Instance) and not value.attributes and not value.cls.makes_records
+            evaluator.scope[name] = follow.example_of(evaluator, value.cls) if is_blank else value
         evaluator.origins.update((argument.arg, argument.lineno) for argument, _ in with_defaults(node.args))
         if instance is not None and (first := next(iter(parameters.values), None)) is not None:
             evaluator.scope[first] = instance

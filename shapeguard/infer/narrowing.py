@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING, Any
 
+from shapeguard.infer import follow
 from shapeguard.infer.values import NOTHING, Class, External, Maybe, Scope, Symbol, join
 from shapeguard.ops.registry import find
 from shapeguard.ops.values import UNKNOWN, Module, Tensor
@@ -66,7 +67,7 @@ def _of_kinds(evaluator: Evaluator, name: str, kinds: list[Any]) -> Scope:
 
 def _example_of(evaluator: Evaluator, kind: Any) -> Any:
     if isinstance(kind, Class) and kind.find("forward") is not None:
-        return evaluator.reporter.memory.example_of(kind)
+        return follow.example_of(evaluator, kind)
     if not isinstance(kind, External):
         return UNKNOWN
     if kind.name == "torch.Tensor":
