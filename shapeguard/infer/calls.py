@@ -38,6 +38,8 @@ from shapeguard.shapes.shape import Shape
 if TYPE_CHECKING:
     from shapeguard.infer.expressions import Evaluator
 
+_READS = frozenset({"size", "dim", "numel", "item", "tolist", "stride", "nelement", "ndimension", "element_size"})
+"""Methods of tensors that give no tensor."""
 _REGISTERS = frozenset({"register_buffer", "register_parameter", "add_module", "register_module"})
 
 
@@ -55,7 +57,8 @@ def call(evaluator: Evaluator, node: ast.Call) -> Any:
     if isinstance(function, External) and function.name in _TENSOR_CLASSES and _reads_sequence(node, arguments):
         return _tensor_of_sizes(node.args[0], arguments[0])
     result = apply(evaluator, function, arguments, named)
-    if result is UNKNOWN and not evaluator.depth and not evaluator.rehearsing:
+    reads = isinstance(node.func, ast.Attribute) and node.func.attr in _READS
+    if result is UNKNOWN and not reads and not evaluator.depth and not evaluator.rehearsing:
         owner = function.owner if isinstance(function, Bound) else None
         if any(isinstance(certain(value), Tensor) for value in (owner, *arguments, *named.values())):
             evaluator.reporter.lose(evaluator, node)

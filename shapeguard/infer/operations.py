@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
-from shapeguard.infer.values import Number, Scope, Symbol, as_size, is_number
+from shapeguard.infer.values import NOTHING, Many, Number, Scope, Symbol, as_size, is_number, join
 from shapeguard.ops.registry import Op, renamed
 from shapeguard.ops.values import UNKNOWN, Dtype, Module, Tensor
 from shapeguard.shapes.dim import Dim
@@ -46,7 +47,32 @@ def call_op(operation: Op, arguments: list[Any], named: Scope) -> Any:
         arguments = [UNKNOWN if isinstance(value, Symbol) or _is_bare(value) else value for value in arguments]
     values = [convert(value) for value in arguments]
     more = {name: convert(value) for name, value in renamed(named, operation).items()}
-    return attempt(lambda: operation(*values, **more))
+    result = attempt(lambda: operation(*values, **more))
+    if result is UNKNOWN and name in _SPLITS:
+        return _any_part(operation, values, more)
+    return result
+
+
+_SPLITS = {
+    "torch.split": "split_size_or_sections",
+    "torch.chunk": "chunks",
+    "torch.tensor_split": "indices_or_sections",
+}
+"""What splits a tensor -> the parameter that says into what."""
+
+
+def _any_part(operation: Op, values: list[Any], more: Scope) -> Any:
+    """A list of parts of which not even the number is known."""
+    parameter = _SPLITS[operation.names[0]]
+    rest = [*values[:1], *values[2:]]
+    named = {key: value for key, value in more.items() if key != parameter}
+    found: Any = NOTHING
+    for count in (2, 3):
+        into: Any = (UNKNOWN,) * count if parameter.startswith("split_size") else Dim(count)
+        parts = attempt(partial(operation, rest[0], into, *rest[1:], **named)) if rest else UNKNOWN
+        for part in parts if isinstance(parts, tuple) else (UNKNOWN,):
+            found = join(found, part)
+    return Many(found) if isinstance(found, Tensor) and found.shape.axes is not None else UNKNOWN
 
 
 def _is_bare(value: Any) -> bool:
