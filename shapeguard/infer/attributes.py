@@ -106,7 +106,9 @@ def _of_tensor(_: Evaluator, owner: Tensor, name: str) -> Any:
 
 def _of_instance(evaluator: Evaluator, owner: Instance, name: str) -> Any:  # noqa: PLR0911 - one case a name
     if name in owner.attributes:
-        return owner.attributes[name]
+        found = owner.attributes[name]
+        # What is empty after `__init__` is there for something to be added to it.
+        return Many(UNKNOWN) if found == () and not evaluator.qualified_name.endswith("__init__") else found
     member = owner.cls.find(name)
     if isinstance(member, Function):
         if member.kinds & {"property", "cached_property", "classproperty"}:

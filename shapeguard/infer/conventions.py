@@ -33,7 +33,9 @@ _BESIDE_INPUTS: dict[str, tuple[str | None, ...]] = {
     "attention_mask": ("batch", None),
 }
 _INPUTS = frozenset({"input_ids", "inputs_embeds", "input_features", "input_values", "pixel_values"})
-_INTEGERS = frozenset({"input_ids", "labels", "token_type_ids", "position_ids", "decoder_input_ids"})
+_INTEGERS = frozenset(
+    {"decoder_position_ids", "input_ids", "labels", "token_type_ids", "position_ids", "decoder_input_ids"}
+)
 
 
 def guess(name: str, parameters: Collection[str], function: str) -> Guess | None:
@@ -46,7 +48,12 @@ def guess(name: str, parameters: Collection[str], function: str) -> Guess | None
     if name == "pixel_values" and "input_ids" in parameters:
         # There may be several images in a text.
         words = ("images", *words[1:])
-    return Guess(Shape.of(*_sizes(words)), "int64" if name in _INTEGERS else None)
+    return Guess(Shape.of(*_sizes(words)), dtype_of(name))
+
+
+def dtype_of(name: str) -> str | None:
+    """The dtype that a parameter of this name has by custom."""
+    return "int64" if name in _INTEGERS else None
 
 
 def _labels(parameters: Collection[str], function: str) -> tuple[str | None, ...] | None:

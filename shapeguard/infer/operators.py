@@ -235,6 +235,10 @@ def _item_at(owner: Many, index: Any) -> Any:
         return owner.first[number]
     if number is not None and -len(owner.last) <= number < 0:
         return owner.last[number]
+    if number is not None:
+        # It is none of those that are counted from the same end.
+        first, last = ((), owner.last) if number >= 0 else (owner.first, ())
+        return item_of(Many(owner.item, first, last))
     return item_of(owner)
 
 

@@ -42,7 +42,7 @@ def parameters_of(function: Function, home: File, resolve: Resolve, *, guessing:
         value = parameter_value(argument, default, resolve)
         found.claims = found.claims or annotated(argument.annotation, resolve)[1] is not None
         if guessing and not says_shape(value):
-            likely = _stated(value, None if name == "labels" else stated.get(name))
+            likely = _stated(value, None if name == "labels" else stated.get(name), conventions.dtype_of(name))
             if not says_shape(likely):
                 guess = conventions.guess(name, names, function.qualified_name)
                 likely = _guessed(likely, guess, default, ranks.get(name))
@@ -52,12 +52,13 @@ def parameters_of(function: Function, home: File, resolve: Resolve, *, guessing:
     return found
 
 
-def _stated(value: Any, shape: Shape | None) -> Any:
+def _stated(value: Any, shape: Shape | None, dtype: str | None) -> Any:
     """A parameter's value with the shape that is written of it in words."""
     inner = certain(value)
     if shape is None or not (isinstance(inner, Tensor | Symbol) or inner is UNKNOWN):
         return value
-    tensor = Tensor(shape, inner.dtype if isinstance(inner, Tensor) else None)
+    known = inner.dtype if isinstance(inner, Tensor) else None
+    tensor = Tensor(shape, known or dtype)
     return Maybe(tensor) if isinstance(value, Maybe) else tensor
 
 

@@ -46,9 +46,6 @@ class Targets(Evaluator):
             return
         name = target.attr
         inside_init = self.qualified_name.endswith("__init__")
-        if value == ():
-            # Something will be added to it.
-            value = Many(UNKNOWN)
         if inside_init and not self.vague and (value is UNKNOWN or isinstance(value, Number)):
             # As a size it has a name all the same.
             value = Symbol(self.reporter.memory.name_for(instance, name), is_number=value is not UNKNOWN)
