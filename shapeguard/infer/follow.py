@@ -30,7 +30,7 @@ from shapeguard.infer.values import (
 from shapeguard.ops.registry import find
 from shapeguard.ops.values import UNKNOWN, Module, Tensor
 from shapeguard.shapes.compare import compare
-from shapeguard.shapes.dim import Dim
+from shapeguard.shapes.dim import Dim, as_int
 from shapeguard.shapes.mismatch import AxisMismatch, Mismatch, RankMismatch
 from shapeguard.shapes.shape import Shape
 
@@ -129,12 +129,25 @@ def _followed(evaluator: Evaluator, function: Function, arguments: list[Any], na
     if inner.is_generator:
         return Outcome(UNKNOWN)
     if not inner.returned:
-        return Outcome(None, refusals=tuple(inner.refusals))
+        return Outcome(_declared(inner, node) if inner.ended else None, refusals=tuple(inner.refusals))
     result = inner.returned[0][1]
     for _, value in inner.returned[1:]:
         result = join(result, value)
     whole = result if inner.ended or result is None else join(result, None)
+    if whole is UNKNOWN or (isinstance(whole, Tensor) and whole.shape.axes is None):
+        whole = _declared(inner, node) or whole
     return Outcome(whole, frozenset(inner.invented), tuple(inner.refusals))
+
+
+def _declared(inner: Evaluator, node: ast.FunctionDef | ast.AsyncFunctionDef) -> Tensor | None:
+    """What a function declares to return; the names in it are its own, so that only numbers are known outside."""
+    claim = certain(annotated(node.returns, inner.resolve)[0]) if node.returns is not None else UNKNOWN
+    if not isinstance(claim, Tensor) or claim.shape.axes is None:
+        return None
+    sizes = [
+        axis.size if axis.size is not None and as_int(axis.size) is not None else None for axis in claim.shape.axes
+    ]
+    return Tensor(Shape.of(*sizes), claim.dtype)
 
 
 def key_of(function: Function, arguments: list[Any], named: Scope, memory: Memory) -> Any:

@@ -28,6 +28,7 @@ from shapeguard.infer.values import (
 )
 from shapeguard.ops.values import UNKNOWN, Tensor
 from shapeguard.shapes.mismatch import Mismatch
+from shapeguard.shapes.shape import Shape
 
 _MOST_PASSES = 3
 
@@ -64,6 +65,7 @@ class Body(Targets):
         says = isinstance(claim, Tensor) and claim.shape.axes is not None
         if says and known:
             self.check_claim(node, actual, claim)
+            result = _with_claim(result, actual, claim)
         taken = claim if isinstance(claim, Tensor) and not known and (says or actual is UNKNOWN) else result
         if taken is result:
             taken = remarks.applied(self, node, taken)
@@ -363,6 +365,15 @@ class Body(Targets):
         for other in results[1:]:
             final = join_scopes(final, other)
         self.settle(root, final)
+
+
+def _with_claim(result: Any, actual: Tensor, claim: Tensor) -> Any:
+    """A value whose unknown sizes are as they are claimed to be."""
+    axes, claimed = actual.shape.axes, claim.shape.axes
+    if axes is None or claimed is None or len(axes) != len(claimed) or all(axis.size is not None for axis in axes):
+        return result
+    filled = (said if axis.size is None else axis for axis, said in zip(axes, claimed, strict=True))
+    return Tensor(Shape(tuple(filled)), actual.dtype)
 
 
 def _plain_base(base: ast.expr) -> ast.expr:
