@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 
 _READS = frozenset({"size", "dim", "numel", "item", "tolist", "stride", "nelement", "ndimension", "element_size"})
 """Methods of tensors that give no tensor."""
+_FROM_CONFIG = frozenset({"_from_config", "from_config"})
 _REGISTERS = frozenset({"register_buffer", "register_parameter", "add_module", "register_module"})
 
 
@@ -52,6 +53,11 @@ def call(evaluator: Evaluator, node: ast.Call) -> Any:
     arguments, named = _given(evaluator, node)
     if arguments is None or named is None:
         return UNKNOWN
+    if isinstance(node.func, ast.Attribute) and node.func.attr in _FROM_CONFIG:
+        owner = evaluator.value(node.func.value)
+        if isinstance(owner, Class) and owner.find(node.func.attr) is None:
+            # The base class, which isn't followed, makes an instance.
+            return follow.instantiate(evaluator, owner, arguments, {})
     if (function is UNKNOWN or isinstance(function, Symbol)) and isinstance(node.func, ast.Attribute):
         return _call_unknown(evaluator, node.func, arguments)
     if isinstance(function, External) and function.name in _TENSOR_CLASSES and _reads_sequence(node, arguments):

@@ -6,7 +6,7 @@ A convention helps to follow shapes. It is never the ground of a finding.
 from __future__ import annotations
 
 import ast
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 
 from shapeguard.infer.values import Guess
 from shapeguard.shapes.dim import Dim
@@ -80,4 +80,20 @@ def unpacked_ranks(node: ast.FunctionDef | ast.AsyncFunctionDef) -> dict[str, in
                 | ast.Call(func=ast.Attribute(value=ast.Name(id=name), attr="size"), args=[]),
             ) if not any(isinstance(target, ast.Starred) for target in targets):
                 found.setdefault(name, len(targets))
+            case ast.If(test=test, body=[ast.Raise()]):
+                found = dict(_demanded_ranks(test)) | found
     return found
+
+
+def _demanded_ranks(test: ast.expr) -> Iterator[tuple[str, int]]:
+    """The ranks without which a function raises: `if x.dim() != 3: raise`."""
+    for part in ast.walk(test):
+        match part:
+            case ast.Compare(
+                left=ast.Call(func=ast.Name(id="len"), args=[ast.Attribute(value=ast.Name(id=name), attr="shape")])
+                | ast.Attribute(value=ast.Name(id=name), attr="ndim")
+                | ast.Call(func=ast.Attribute(value=ast.Name(id=name), attr="dim"), args=[]),
+                ops=[ast.NotEq()],
+                comparators=[ast.Constant(value=int(rank))],
+            ):
+                yield name, rank

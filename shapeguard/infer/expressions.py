@@ -13,6 +13,7 @@ from shapeguard.infer.narrowing import narrowed
 from shapeguard.infer.python import LONGEST, item_of
 from shapeguard.infer.values import (
     NOTHING,
+    WHOLE,
     Class,
     Dictionary,
     Exhausted,
@@ -416,10 +417,23 @@ def _dict(evaluator: Evaluator, node: ast.Dict) -> Any:
 
 
 def _binary(evaluator: Evaluator, node: ast.BinOp) -> Any:
-    result = operators.operate(type(node.op), evaluator.value(node.left), evaluator.value(node.right))
+    result = operators.operate(type(node.op), _operand(evaluator, node.left), _operand(evaluator, node.right))
     if evaluator.divisible and isinstance(result, Dim) and isinstance(node.op, ast.Mult):
         return multiply_back(result)
     return result
+
+
+def _operand(evaluator: Evaluator, node: ast.expr) -> Any:
+    """The value of an operand; a size that isn't known is a whole number all the same."""
+    value = evaluator.value(node)
+    if value is UNKNOWN:
+        match node:
+            case (
+                ast.Call(func=ast.Attribute(attr="size"), args=[_])
+                | ast.Subscript(value=ast.Attribute(attr="shape"), slice=ast.Constant() | ast.UnaryOp() | ast.Name())
+            ):
+                return WHOLE
+    return value
 
 
 def _unary(evaluator: Evaluator, node: ast.UnaryOp) -> Any:

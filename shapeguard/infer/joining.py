@@ -6,6 +6,7 @@ import ast
 from collections.abc import Callable
 from typing import Any
 
+from shapeguard.infer.likely import Likely
 from shapeguard.infer.values import Guess, Instance, Many, Maybe, Number, Scope, Symbol, certain, join
 from shapeguard.ops.values import UNKNOWN, Tensor
 from shapeguard.shapes.dim import Dim
@@ -13,11 +14,17 @@ from shapeguard.shapes.shape import Shape
 
 
 def join_scopes(
-    first: Scope, second: Scope, *, whole: bool = True, names: Callable[[str], str] | None = None, likely: bool = False
+    first: Scope,
+    second: Scope,
+    *,
+    whole: bool = True,
+    names: Callable[[str], str] | None = None,
+    likely: Likely | None = None,
 ) -> Scope:
     """What is known in one of two scopes; a name that only one of them has is unknown, or as it is there.
 
-    With `names`, two sizes are together one that has a name of its own.
+    With `names`, two sizes are together one that has a name of its own, unless one of them is 1. With `likely`, what isn't
+    known behind one arm is as it is behind the other, as far as that is likely.
     """
     joined: Scope = {}
     sizes: dict[tuple[Dim, Dim], Dim] = {}
@@ -26,27 +33,12 @@ def join_scopes(
         if name in first and name in second:
             one, other = first[name], second[name]
             joined[name] = one if one is other else join(one, other)
-            if likely and one is not other:
-                joined[name] = _likely(joined[name], one, other)
+            if likely is not None and one is not other:
+                joined[name] = likely.value(name, joined[name], one, other)
             if names is not None and one is not other:
                 joined[name] = _with_names(joined[name], one, other, name, sizes, names)
         else:
             joined[name] = UNKNOWN if whole else first.get(name, second.get(name))
-    return joined
-
-
-def _likely(joined: Any, one: Any, other: Any) -> Any:
-    """A joined value, where one of the two isn't known and the other is: that one."""
-    first, second = certain(one), certain(other)
-    for known, unknown in ((first, second), (second, first)):
-        if isinstance(known, Tensor) and known.shape.axes is not None:
-            blank = unknown is UNKNOWN or (isinstance(unknown, Tensor) and unknown.shape.axes is None)
-            if blank:
-                return (
-                    Maybe(known)
-                    if None in (one, other) or isinstance(one, Maybe) or isinstance(other, Maybe)
-                    else known
-                )
     return joined
 
 
@@ -99,7 +91,9 @@ def _with_names(
     if tensor.shape.axes is None or isinstance(one, Guess) != isinstance(other, Guess):
         return value
     axes = [
-        size(left.size, right.size) if axis.size is None and left.size is not None and right.size is not None else axis
+        size(left.size, right.size)
+        if axis.size is None and left.size is not None and right.size is not None and 1 not in (left.size, right.size)
+        else axis
         for axis, left, right in zip(tensor.shape.axes, one.shape.axes or (), other.shape.axes or (), strict=True)
     ]
     result = Tensor(Shape.of(*axes), tensor.dtype)

@@ -42,7 +42,10 @@ def parameters_of(function: Function, home: File, resolve: Resolve, *, guessing:
         value = parameter_value(argument, default, resolve)
         found.claims = found.claims or annotated(argument.annotation, resolve)[1] is not None
         if guessing and not says_shape(value):
-            likely = _stated(value, None if name == "labels" else stated.get(name), conventions.dtype_of(name))
+            words = None if name == "labels" else stated.get(name)
+            if words is not None and ranks.get(name, words.rank) != words.rank:
+                words = Shape.of(*(None,) * ranks[name])
+            likely = _stated(value, words, conventions.dtype_of(name))
             if not says_shape(likely):
                 guess = conventions.guess(name, names, function.qualified_name)
                 likely = _guessed(likely, guess, default, ranks.get(name))

@@ -77,7 +77,9 @@ def _whole_number(value: Any = UNKNOWN) -> Any:
     value = as_size(value)
     if isinstance(value, float | bool) and abs(value) < _LARGEST_SIZE:
         return Dim(int(value))
-    return value if isinstance(value, Dim) else WHOLE
+    # `int(a * b)` may stand around a number that isn't whole.
+    is_plain = isinstance(value, Dim) and (as_int(value) is not None or str(value).replace(".", "_").isidentifier())
+    return value if is_plain else WHOLE
 
 
 def _number(value: Any = UNKNOWN) -> Any:

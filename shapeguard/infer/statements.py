@@ -13,6 +13,7 @@ from shapeguard.infer.assertions import learn
 from shapeguard.infer.claims import annotated, shape_text
 from shapeguard.infer.expressions import qualified
 from shapeguard.infer.joining import fill_in, join_scopes
+from shapeguard.infer.likely import Likely
 from shapeguard.infer.narrowing import narrowed
 from shapeguard.infer.python import LONGEST, item_of
 from shapeguard.infer.targets import Targets
@@ -227,9 +228,10 @@ class Body(Targets):
             self.settle(root, first)
             _restore(first_held)
         else:
+            likely = Likely(node, before) if self.reporter.guessing else None
             self.settle(
                 root,
-                join_scopes(first, self.scope, names=None if self.vague else self.fresh, likely=self.reporter.guessing),
+                join_scopes(first, self.scope, names=None if self.vague else self.fresh, likely=likely),
             )
             if self.reporter.guessing:
                 fill_in(self.scope, node.test, first, other)
