@@ -29,11 +29,15 @@ from typing import Any
 import instrument
 import losses
 import model_zoo
+import other_models
 from comparison import Comparison, Contradiction, Known, compare
 from instrument import Call, Place, instrumenting
 from model_zoo import MODELS, SETS, Model
+from other_models import OTHERS
 
 from shapeguard.cli import main as shapeguard
+
+EVERY = MODELS | OTHERS
 
 
 def file_of(model: Model) -> Path:
@@ -85,7 +89,7 @@ def _read_calls(data: list[Any]) -> list[Call]:
 
 def _fingerprint(model: Model) -> str:
     digest = hashlib.sha256(f"{sys.version} {version('torch')} {version('transformers')}".encode())
-    for path in (instrument.__file__, model_zoo.__file__, file_of(model)):
+    for path in (instrument.__file__, model_zoo.__file__, other_models.__file__, file_of(model)):
         digest.update(Path(path).read_bytes())
     return digest.hexdigest()[:16]
 
@@ -97,13 +101,13 @@ def observe(chosen: Iterable[str]) -> dict[str, list[Call]]:
 
     torch.set_num_threads(1)
     seen: dict[str, list[Call]] = {}
-    with instrumenting({model.module: model.path for model in MODELS.values()}) as recorder:
+    with instrumenting({model.module: model.path for model in EVERY.values()}) as recorder:
         for name in chosen:
-            with recorder.watching(MODELS[name].module):
+            with recorder.watching(EVERY[name].module):
                 for which in SETS:
                     torch.manual_seed(which)
                     np.random.seed(which)  # noqa: NPY002 - some models draw masks from it
-                    MODELS[name].run(which)
+                    EVERY[name].run(which)
                 seen[name] = recorder.seen()
     return seen
 
@@ -266,17 +270,23 @@ def main() -> None:
     """Print what is known of the models named, or of all."""
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # for `| head`
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("models", nargs="*", metavar="MODEL", help=f"any of {', '.join(MODELS)} (default: all)")
+    parser.add_argument(
+        "models", nargs="*", metavar="MODEL", help=f"any of {', '.join(EVERY)} (default: the first {len(MODELS)})"
+    )
+    parser.add_argument(
+        "--others", action="store_true", help="the models that nothing was tuned to, where none is named"
+    )
     parser.add_argument("--fresh", action="store_true", help="run the models, whatever is kept of earlier runs")
     parser.add_argument("--full", action="store_true", help="list where an axis is lost first, too, not only the rank")
     parser.add_argument("--every", action="store_true", help="list every contradiction, those that follow too")
     parser.add_argument("--top", type=int, default=40, metavar="N", help="so many losses (default: 40)")
     parser.add_argument("--observe", action="store_true", help=argparse.SUPPRESS)
     chosen = parser.parse_args()
-    unknown = set(chosen.models) - MODELS.keys()
+    unknown = set(chosen.models) - EVERY.keys()
     if unknown:
-        parser.error(f"no such model: {', '.join(sorted(unknown))}; there are {', '.join(MODELS)}")
-    models = [model for name, model in MODELS.items() if not chosen.models or name in chosen.models]
+        parser.error(f"no such model: {', '.join(sorted(unknown))}; there are {', '.join(EVERY)}")
+    names = chosen.models or (OTHERS if chosen.others else MODELS)
+    models = [model for name, model in EVERY.items() if name in names]
     if chosen.observe:
         print("\n#" + json.dumps(observe(model.name for model in models)))
         return
