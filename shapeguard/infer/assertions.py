@@ -12,7 +12,7 @@ from shapeguard.shapes.dim import Dim, as_int, names
 from shapeguard.shapes.shape import Axis, Shape
 
 if TYPE_CHECKING:
-    from shapeguard.infer.expressions import Evaluator
+    from shapeguard.infer.evaluator import Evaluator
 
 
 def learn(evaluator: Evaluator, test: ast.expr) -> None:

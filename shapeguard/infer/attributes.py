@@ -27,7 +27,7 @@ from shapeguard.ops.values import UNKNOWN, UNKNOWN_TENSOR, Dtype, Module, Tensor
 from shapeguard.shapes.dim import Dim
 
 if TYPE_CHECKING:
-    from shapeguard.infer.expressions import Evaluator
+    from shapeguard.infer.evaluator import Evaluator
 
 _DTYPE_NAMES = frozenset({
     "float", "double", "half", "float16", "float32", "float64", "bfloat16", "int", "long", "short", "int8", "int16",

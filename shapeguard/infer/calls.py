@@ -1,42 +1,32 @@
-"""What a call gives: torch's by the operations, Python's by its own functions, that of code which is read by following it."""
+"""What a call in the code gives: what is called, with which values, and what that changes on the side."""
 
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from shapeguard.infer import changes, follow, hugging_face
-from shapeguard.infer.claims import claimed_shape, with_defaults
-from shapeguard.infer.operations import as_operand, attempt, call_op
-from shapeguard.infer.python import PYTHON
+from shapeguard.infer.applying import apply
+from shapeguard.infer.claims import with_defaults
 from shapeguard.infer.values import (
     GROWS,
-    NOTHING,
-    OPAQUE,
     Bound,
-    Chain,
     Class,
     Dictionary,
     External,
     Function,
     Instance,
     Many,
-    OneOf,
     Scope,
     Symbol,
     certain,
-    join,
 )
-from shapeguard.ops.registry import Op, find
-from shapeguard.ops.values import UNKNOWN, Module, Tensor
-from shapeguard.shapes.annotation import AnnotationSyntaxError, parse
+from shapeguard.ops.values import UNKNOWN, Tensor
 from shapeguard.shapes.dim import Dim
-from shapeguard.shapes.mismatch import Mismatch
 from shapeguard.shapes.shape import Shape
 
 if TYPE_CHECKING:
-    from shapeguard.infer.expressions import Evaluator
+    from shapeguard.infer.evaluator import Evaluator
 
 _READS = frozenset({"size", "dim", "numel", "item", "tolist", "stride", "nelement", "ndimension", "element_size"})
 """Methods of tensors that give no tensor."""
@@ -247,222 +237,3 @@ def _call_super(evaluator: Evaluator, node: ast.Call, name: str) -> Any:
     if name in ("forward", "__call__") and instance.base is not None:
         return apply(evaluator, instance.base, arguments, named)
     return UNKNOWN
-
-
-def apply(evaluator: Evaluator, function: Any, arguments: list[Any], named: Scope) -> Any:
-    """Call a value with values."""
-    function = certain(function)
-    follows = _FOLLOWED.get(type(function))
-    if follows is not None:
-        found = follows(evaluator, function, arguments, named)
-        if found is not _NOT_FOLLOWED:
-            return found
-    if isinstance(function, External) and any(isinstance(value, Many) for value in arguments):
-        spread = _spread(evaluator, function, arguments, named)
-        if spread is not None:
-            return spread
-    works_out = _WORKED_OUT.get(type(function))
-    if works_out is None:
-        return UNKNOWN
-    is_open = named.pop("**", False)
-    result = works_out(
-        evaluator,
-        function,
-        [certain(value) for value in arguments],
-        {name: certain(value) for name, value in named.items()},
-    )
-    # Something may be given that isn't seen here.
-    return UNKNOWN if is_open and isinstance(result, Mismatch) else result
-
-
-_NOT_FOLLOWED = object()
-
-
-def _apply_bound(evaluator: Evaluator, function: Bound, arguments: list[Any], named: Scope) -> Any:
-    if isinstance(function.call, Function):
-        return follow.call_function(evaluator, function.call, [function.owner, *arguments], named)
-    return _NOT_FOLLOWED
-
-
-def _apply_instance(evaluator: Evaluator, function: Instance, arguments: list[Any], named: Scope) -> Any:
-    forward = function.cls.find("forward") or function.cls.find("__call__")
-    if isinstance(forward, Function):
-        return follow.call_function(evaluator, forward, [function, *arguments], named)
-    return UNKNOWN if function.base is None else apply(evaluator, function.base, arguments, named)
-
-
-def _apply_options(evaluator: Evaluator, function: OneOf, arguments: list[Any], named: Scope) -> Any:
-    result: Any = NOTHING
-    evaluator.uncertain += 1
-    kept = len(evaluator.refusals)
-    for option in function.options:
-        each = apply(evaluator, option, list(arguments), dict(named))
-        result = join(result, UNKNOWN if isinstance(each, Mismatch) else each)
-    evaluator.uncertain -= 1
-    # One of them takes what it is given.
-    del evaluator.refusals[kept:]
-    return result
-
-
-def _apply_chain(evaluator: Evaluator, function: Chain, arguments: list[Any], _: Scope) -> Any:
-    value = arguments[0] if arguments else UNKNOWN
-    for module in function.modules:
-        if isinstance(module, Many):
-            once = apply(evaluator, module.any_item, [value], {})
-            twice = once if once == value else apply(evaluator, module.any_item, [once], {})
-            value = once if once == value else join(once, twice)
-        else:
-            value = apply(evaluator, module, [value], {})
-        if isinstance(value, Mismatch):
-            return value
-    return value
-
-
-_FOLLOWED: dict[type, Callable[[Evaluator, Any, list[Any], Scope], Any]] = {
-    Function: follow.call_function,
-    Bound: _apply_bound,
-    Class: follow.instantiate,
-    Instance: _apply_instance,
-    OneOf: _apply_options,
-    Chain: _apply_chain,
-}
-
-
-def _work_out_bound(_: Evaluator, function: Bound, arguments: list[Any], named: Scope) -> Any:
-    work = function.call
-    if isinstance(work, Op):
-        return call_op(work, [function.owner, *arguments], named)
-    assert not isinstance(work, Function)
-    return attempt(lambda: work(*arguments, **named))
-
-
-def _work_out_module(_: Evaluator, function: Module, arguments: list[Any], named: Scope) -> Any:
-    values = [as_operand(value) for value in arguments]
-    inputs = {name: as_operand(value) for name, value in named.items()}
-    return attempt(lambda: function.forward(*values, **inputs))
-
-
-def _work_out_external(evaluator: Evaluator, function: External, arguments: list[Any], named: Scope) -> Any:
-    return attempt(lambda: _call_external(evaluator, function.name, arguments, named))
-
-
-_WORKED_OUT: dict[type, Callable[[Evaluator, Any, list[Any], Scope], Any]] = {
-    External: _work_out_external,
-    Bound: _work_out_bound,
-    Module: _work_out_module,
-}
-
-
-def _spread(evaluator: Evaluator, function: External, arguments: list[Any], named: Scope) -> Any:
-    """What holds of a call for a list of two, of three and so of any number of items."""
-    if find(function.name) is None:
-        return None
-    answers = []
-    for count in (2, 3):
-        given = [
-            (*value.first, *(value.item,) * count, *value.last)
-            if isinstance(value, Many) and value.item is not NOTHING
-            else value
-            for value in arguments
-        ]
-        if any(isinstance(value, Many) for value in given):
-            return None
-        answers.append(apply(evaluator, function, given, dict(named)))
-    return UNKNOWN if any(isinstance(answer, Mismatch) for answer in answers) else join(*answers)
-
-
-_SAME = frozenset({
-    "torch.nn.Parameter",
-    "torch.nn.Buffer",
-    "torch.nn.parameter.Parameter",
-    "torch.nn.parameter.Buffer",
-    "torch.compile",
-    "torch.jit.script",
-    "shapeguard.expect",
-    "shapeguard.reveal_shape",
-    "copy.copy",
-    "copy.deepcopy",
-    "typing.cast",
-    "torch.nn.utils.weight_norm",
-    "torch.nn.utils.remove_weight_norm",
-    "torch.nn.utils.spectral_norm",
-    "torch.nn.utils.parametrizations.weight_norm",
-    "torch.nn.utils.parametrizations.spectral_norm",
-    "torch.nn.utils.parametrizations.orthogonal",
-})  # fmt: skip
-_LAST = frozenset({"typing.cast"})
-
-
-def _call_external(evaluator: Evaluator, name: str, arguments: list[Any], named: Scope) -> Any:  # noqa: PLR0911 - one case a kind of name
-    if name in PYTHON:
-        return PYTHON[name](*arguments, **named)
-    if name == "shapeguard.expect" and len(arguments) > 1 and isinstance(arguments[1], str):
-        return _expected(arguments[0], arguments[1])
-    if name in _SAME:
-        return arguments[-1 if name in _LAST else 0] if arguments else named.get("data", UNKNOWN)
-    if name in _CONTAINERS:
-        return _CONTAINERS[name](arguments)
-    if name == "functools.partial" and arguments:
-        first, *rest = arguments
-        return Bound(UNKNOWN, lambda *more, **others: apply(evaluator, first, [*rest, *more], {**named, **others}))
-    if name.endswith(".apply_chunking_to_forward") and len(arguments) > 3:  # noqa: PLR2004 - the function, two numbers, then its arguments
-        return apply(evaluator, arguments[0], arguments[3:], {})
-    if name == "torch.utils.checkpoint.checkpoint" and arguments:
-        more = {key: value for key, value in named.items() if key not in ("use_reentrant", "preserve_rng_state")}
-        return apply(evaluator, arguments[0], arguments[1:], more)
-    operation = find(name)
-    if operation is not None:
-        return call_op(operation, arguments, named)
-    result = hugging_face.function(name, arguments, named)
-    # What becomes of a function that is handed to another isn't known.
-    return OPAQUE if result is UNKNOWN and any(isinstance(value, Function) for value in arguments) else result
-
-
-def _expected(value: Any, text: str) -> Any:
-    """`expect(x, "b t d")`: what isn't known of a tensor is as it is expected to be."""
-    try:
-        shape = claimed_shape(parse(text))
-    except AnnotationSyntaxError:
-        return value
-    known = value.shape.axes if isinstance(value, Tensor) else None
-    dtype = value.dtype if isinstance(value, Tensor) else None
-    if shape.axes is None or (known is not None and len(known) != len(shape.axes)):
-        return value if isinstance(value, Tensor) else Tensor(Shape.unknown())
-    if known is None:
-        return Tensor(shape, dtype)
-    return Tensor(Shape(tuple(b if a.size is None else a for a, b in zip(known, shape.axes, strict=True))), dtype)
-
-
-def _sequential(modules: list[Any]) -> Any:
-    if len(modules) == 1 and isinstance(modules[0], Dictionary):
-        return Chain(tuple(value for _, value in modules[0].items))
-    return Chain(tuple(modules))
-
-
-def _list(given: list[Any]) -> Any:
-    return given[0] if given and isinstance(given[0], tuple | Many) else () if not given else UNKNOWN
-
-
-def _dictionary(given: list[Any]) -> Any:
-    if not given:
-        return Dictionary()
-    return given[0] if isinstance(given[0], Dictionary) else Dictionary((), is_open=True)
-
-
-_CONTAINERS: dict[str, Callable[[list[Any]], Any]] = {
-    "torch.nn.Sequential": _sequential,
-    "torch.nn.ModuleList": _list,
-    "torch.nn.ParameterList": _list,
-    "torch.nn.ModuleDict": _dictionary,
-    "torch.nn.ParameterDict": _dictionary,
-    "collections.OrderedDict": lambda given: _ordered(given[0]) if given else Dictionary(),
-    "torch.Size": _list,
-}
-
-
-def _ordered(entries: Any) -> Any:
-    if isinstance(entries, Dictionary):
-        return entries
-    if not isinstance(entries, tuple) or not all(isinstance(each, tuple) and len(each) == 2 for each in entries):  # noqa: PLR2004 - a key and a value
-        return UNKNOWN
-    return Dictionary().with_items(entries)

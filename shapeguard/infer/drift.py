@@ -26,7 +26,7 @@ from shapeguard.shapes.mismatch import (
 from shapeguard.shapes.shape import Shape
 
 if TYPE_CHECKING:
-    from shapeguard.infer.expressions import Evaluator
+    from shapeguard.infer.evaluator import Evaluator
 
 
 def check_return(evaluator: Evaluator, place: ast.expr, value: Any, claim: Any, annotation: ast.expr | None) -> None:

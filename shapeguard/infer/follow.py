@@ -35,7 +35,7 @@ from shapeguard.shapes.mismatch import AxisMismatch, Mismatch, RankMismatch
 from shapeguard.shapes.shape import Shape
 
 if TYPE_CHECKING:
-    from shapeguard.infer.expressions import Evaluator
+    from shapeguard.infer.evaluator import Evaluator
 
 DEEPEST_CALL = 8
 _PLAIN_SCOPES = 2

@@ -14,7 +14,7 @@ from shapeguard.diagnostics import Diagnostic, Edit
 from shapeguard.infer import drift, follow
 from shapeguard.infer.analysis import Analysis, Expression
 from shapeguard.infer.claims import annotated, with_defaults
-from shapeguard.infer.expressions import Evaluator, kind_of
+from shapeguard.infer.evaluator import Evaluator, kind_of
 from shapeguard.infer.files import File
 from shapeguard.infer.follow import DEEPEST_CALL, Memory
 from shapeguard.infer.parameters import parameters_of

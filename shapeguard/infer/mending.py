@@ -13,7 +13,7 @@ from shapeguard.shapes.mismatch import ContractionMismatch, Mismatch
 from shapeguard.shapes.shape import Shape
 
 if TYPE_CHECKING:
-    from shapeguard.infer.expressions import Evaluator
+    from shapeguard.infer.evaluator import Evaluator
 
 _LAST_TWO = 2
 

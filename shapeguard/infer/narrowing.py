@@ -13,7 +13,7 @@ from shapeguard.shapes.dim import Dim, as_int
 from shapeguard.shapes.shape import Shape
 
 if TYPE_CHECKING:
-    from shapeguard.infer.expressions import Evaluator
+    from shapeguard.infer.evaluator import Evaluator
 
 
 def narrowed(evaluator: Evaluator, test: ast.expr, *, positive: bool) -> Scope:

@@ -14,7 +14,7 @@ from shapeguard.shapes.shape import Shape
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from shapeguard.infer.expressions import Evaluator
+    from shapeguard.infer.evaluator import Evaluator
     from shapeguard.infer.files import File
     from shapeguard.shapes.prose import ProseShape
 

@@ -11,7 +11,6 @@ from typing import Any
 from shapeguard.infer import drift, operators, remarks
 from shapeguard.infer.assertions import learn
 from shapeguard.infer.claims import annotated, shape_text
-from shapeguard.infer.expressions import qualified
 from shapeguard.infer.joining import fill_in, join_scopes
 from shapeguard.infer.likely import Likely
 from shapeguard.infer.narrowing import narrowed
@@ -26,6 +25,7 @@ from shapeguard.infer.values import (
     Scope,
     certain,
     join,
+    qualified,
 )
 from shapeguard.ops.values import UNKNOWN, Tensor
 from shapeguard.shapes.mismatch import Mismatch

@@ -6,7 +6,7 @@ import ast
 from collections.abc import Sequence
 from typing import Any
 
-from shapeguard.infer.expressions import Evaluator
+from shapeguard.infer.evaluator import Evaluator
 from shapeguard.infer.python import item_of
 from shapeguard.infer.values import Dictionary, Guess, Instance, Many, Number, Symbol, certain, join
 from shapeguard.ops.values import UNKNOWN, Tensor

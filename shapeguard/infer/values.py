@@ -408,3 +408,8 @@ def join_shapes(left: Shape, right: Shape) -> Shape:
             for a, b in zip(left.axes, right.axes, strict=True)
         )
     )
+
+
+def qualified(outer: str, name: str) -> str:
+    """The name of something inside a function or class."""
+    return f"{outer}.{name}" if outer else name

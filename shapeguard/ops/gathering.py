@@ -320,7 +320,7 @@ def masked_fill(input: Any, mask: Any, value: Any) -> Result:
     wrong = _refuse_mask(where) or (refuse_rank(value, 0, 0) if isinstance(value, Tensor) else None)
     if wrong:
         return wrong
-    outcome = shapes.broadcast(x.shape, where.shape, at_least=AT_LEAST)
+    outcome = shapes.broadcast(x.shape, where.shape, at_least=AT_LEAST, likely=True)
     return outcome if isinstance(outcome, Mismatch) else Tensor(outcome, x.dtype)
 
 
@@ -354,7 +354,7 @@ def masked_fill_in_place(input: Any, mask: Any, value: Any) -> Result:
 def masked_scatter(input: Any, mask: Any, source: Any) -> Result:
     """A tensor with the elements of another in turn where a mask holds."""
     x, where = as_tensor(input), as_tensor(mask)
-    outcome = _refuse_mask(where) or shapes.broadcast(x.shape, where.shape, at_least=AT_LEAST)
+    outcome = _refuse_mask(where) or shapes.broadcast(x.shape, where.shape, at_least=AT_LEAST, likely=True)
     return outcome if isinstance(outcome, Mismatch) else Tensor(outcome, x.dtype)
 
 
@@ -377,5 +377,5 @@ def masked_scatter_in_place(input: Any, mask: Any, source: Any) -> Result:
 def masked_select(input: Any, mask: Any) -> Result:
     """The elements where a mask holds, as a vector of unknown size."""
     x, where = as_tensor(input), as_tensor(mask)
-    outcome = _refuse_mask(where) or shapes.broadcast(x.shape, where.shape, at_least=AT_LEAST)
+    outcome = _refuse_mask(where) or shapes.broadcast(x.shape, where.shape, at_least=AT_LEAST, likely=True)
     return outcome if isinstance(outcome, Mismatch) else Tensor(Shape(Shape.of(None).axes, outcome.doubt), x.dtype)

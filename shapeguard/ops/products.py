@@ -54,7 +54,7 @@ def _multiplied(left: Shape, right: Shape) -> Shape | Mismatch:
     mismatch, sure = check_contraction(left, right, -1, -min(2, len(right.axes)))
     if mismatch is not None and sure:
         return mismatch
-    batch = shapes.broadcast(Shape(left.axes[:-2]), Shape(right.axes[:-2]))
+    batch = shapes.broadcast(Shape(left.axes[:-2]), Shape(right.axes[:-2]), likely=True)
     if isinstance(batch, Mismatch):
         return batch
     rows = left.axes[-2:-1]
