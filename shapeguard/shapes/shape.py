@@ -195,10 +195,14 @@ def _broadcast_axes(left: Axis, right: Axis, at_least: AtLeast) -> tuple[Axis | 
 
 
 def _likelier(left: Axis, right: Axis) -> Axis | None:
-    """The axis that two likely stretch to: of two sizes the plainer."""
+    """The axis that two likely stretch to: of two sizes the one that is a name, of two names the left one."""
     if left.size is None or right.size is None:
         return left if right.size is None else right
-    return min(left, right, key=lambda axis: (len(str(axis.size)), str(axis.size)))
+    return min(left, right, key=lambda axis: 0 if _is_name(axis.size) else len(str(axis.size)))
+
+
+def _is_name(size: Dim | None) -> bool:
+    return size is not None and len(names(size)) == 1 and str(size) in names(size)
 
 
 def reshape(shape: Shape, target: Sequence[DimLike | None], *, at_least: AtLeast = 0) -> Shape | Mismatch:

@@ -129,7 +129,7 @@ def test_sizes_that_surely_differ_are_a_mismatch(name, arguments, kind):
 
 
 DOUBTED = [
-    ("torch.add", (tensor("b", "t"), tensor("b", "s")), BroadcastMismatch, "(b, s)"),
+    ("torch.add", (tensor("b", "t"), tensor("b", "s")), BroadcastMismatch, "(b, t)"),
     ("Tensor.add_", (tensor("b"), tensor("t")), BroadcastMismatch, "(b,)"),
     ("Tensor.add_", (tensor(1), tensor("t")), InPlaceMismatch, "(1,)"),
     ("torch.matmul", (tensor("b", "t", "d"), tensor("b", "t", "d")), ContractionMismatch, "(b, t, d)"),
