@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from shapeguard.infer import follow
+from shapeguard.infer import follow, hugging_face
 from shapeguard.infer.externals import call_external
 from shapeguard.infer.operations import as_operand, attempt, call_op
 from shapeguard.infer.values import (
@@ -19,6 +19,7 @@ from shapeguard.infer.values import (
     Instance,
     Many,
     OneOf,
+    Pretrained,
     Scope,
     certain,
     join,
@@ -128,10 +129,15 @@ def _work_out_external(evaluator: Evaluator, function: External, arguments: list
     return attempt(lambda: call_external(function.name, arguments, named, partial(apply, evaluator)))
 
 
+def _work_out_pretrained(_: Evaluator, function: Pretrained, arguments: list[Any], named: Scope) -> Any:
+    return hugging_face.called(function, arguments, named)
+
+
 _WORKED_OUT: dict[type, Callable[[Evaluator, Any, list[Any], Scope], Any]] = {
     External: _work_out_external,
     Bound: _work_out_bound,
     Module: _work_out_module,
+    Pretrained: _work_out_pretrained,
 }
 
 

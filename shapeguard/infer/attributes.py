@@ -19,6 +19,7 @@ from shapeguard.infer.values import (
     Instance,
     Many,
     OneOf,
+    Pretrained,
     Symbol,
     join,
 )
@@ -157,6 +158,17 @@ def _of_class(evaluator: Evaluator, owner: Class, name: str) -> Any:
     return UNKNOWN if member is None else evaluator.home.loaded(member)
 
 
+def _of_pretrained(_: Evaluator, owner: Pretrained, name: str) -> Any:
+    if name in _KEEPS:
+        return Bound(owner, lambda *_, **__: owner)
+    return Symbol("config") if name == "config" else UNKNOWN
+
+
+_KEEPS = frozenset(
+    {"to", "eval", "train", "cuda", "cpu", "half", "float", "bfloat16", "requires_grad_", "from_pretrained"}
+)
+
+
 def _of_dictionary(_: Evaluator, owner: Dictionary, name: str) -> Any:
     if name in ("get", "pop"):
         return Bound(owner, lambda key=UNKNOWN, default=None: owner.get(key, default))
@@ -169,6 +181,8 @@ def _of_dictionary(_: Evaluator, owner: Dictionary, name: str) -> Any:
         return Bound(owner, lambda: tuple(value for _, value in owner.items) if whole else Many(UNKNOWN))
     if name == "copy":
         return Bound(owner, lambda: owner)
+    if name == "to":
+        return Bound(owner, lambda *_, **__: owner)
     return owner.get(name, UNKNOWN)
 
 
@@ -203,6 +217,7 @@ def _of_options(evaluator: Evaluator, owner: OneOf, name: str) -> Any:
 
 _HANDLERS: dict[type, Any] = {
     OneOf: _of_options,
+    Pretrained: _of_pretrained,
     External: _of_external,
     Symbol: _of_symbol,
     Tensor: _of_tensor,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from shapeguard.infer.values import WHOLE, Bound, Function, Maybe, Scope, certain
+from shapeguard.infer.values import WHOLE, Bound, Dictionary, Function, Maybe, Pretrained, Scope, certain
 from shapeguard.ops.values import UNKNOWN, Tensor
 from shapeguard.shapes.dim import Dim
 from shapeguard.shapes.shape import Axis, Shape
@@ -31,7 +31,9 @@ def knows(name: str) -> bool:
 
 def function(name: str, arguments: list[Any], named: Scope) -> Any:
     """What a function gives that is not followed, by its full name; UNKNOWN for one that isn't known."""
-    last = name.rpartition(".")[2]
+    owner, _, last = name.rpartition(".")
+    if last in ("from_pretrained", "from_config") and owner.startswith("transformers."):
+        return Pretrained(owner.rpartition(".")[2])
     if last == "get_activation":
         return Bound(UNKNOWN, _elementwise)
     if last == "ACT2FN[]":
@@ -41,6 +43,34 @@ def function(name: str, arguments: list[Any], named: Scope) -> Any:
     if last == "slice_logits_to_keep" and arguments:
         return _with_axis(arguments[0], 1, "kept_seq")
     return method(last, arguments)
+
+
+def called(model: Pretrained, arguments: list[Any], named: Scope) -> Any:
+    """What calling something pretrained gives, as far as the name of its class tells."""
+    kind = model.kind
+    if kind.endswith(("Tokenizer", "TokenizerFast")):
+        # What several texts, or one, become; without tensors asked for, lists.
+        ids = Tensor(Shape.of(None, None), "int64")
+        entries = (("input_ids", ids), ("attention_mask", ids))
+        return Dictionary(entries, is_open=True) if named.get("return_tensors") == "pt" else UNKNOWN
+    ids = certain(named.get("input_ids", arguments[0] if arguments else UNKNOWN))
+    axes = ids.shape.axes if isinstance(ids, Tensor) and ids.dtype in ("int64", None) else None
+    if axes is None or len(axes) != _ROWS_AND_TOKENS:
+        return UNKNOWN
+    rows, tokens = axes
+    loss = ("loss", Tensor(Shape(())))
+    if kind.endswith("ForSequenceClassification"):
+        return Dictionary((loss, ("logits", Tensor(Shape.of(rows, None)))), is_open=True)
+    if kind.endswith(("ForCausalLM", "LMHeadModel", "ForMaskedLM", "ForTokenClassification")):
+        return Dictionary((loss, ("logits", Tensor(Shape.of(rows, tokens, None)))), is_open=True)
+    if kind.endswith("Model"):
+        # With a decoder of its own it is as long as what that is given.
+        hidden, pooled = Tensor(Shape.of(rows, None, None)), Tensor(Shape.of(rows, None))
+        return Dictionary((("last_hidden_state", hidden), ("pooler_output", pooled)), is_open=True)
+    return UNKNOWN
+
+
+_ROWS_AND_TOKENS = 2
 
 
 def method(name: str, arguments: list[Any], *, of_self: bool = False) -> Any:

@@ -217,6 +217,13 @@ class Bound:
 
 
 @dataclass(frozen=True, slots=True)
+class Pretrained:
+    """A tokenizer or model of transformers', loaded by name, of which its class's name is known."""
+
+    kind: str
+
+
+@dataclass(frozen=True, slots=True)
 class Chain:
     """nn.Sequential: modules applied one after another; a Many among them, any number of times."""
 
@@ -290,7 +297,7 @@ def is_whole(value: Any) -> bool:
 
 OPAQUE = Bound(UNKNOWN, lambda *_, **__: UNKNOWN)
 """Something that can be called, of which nothing is known."""
-_CALLABLE = (Function, Bound, Class, Chain, Module, Instance, External, OneOf)
+_CALLABLE = (Function, Bound, Class, Chain, Pretrained, Module, Instance, External, OneOf)
 _MOST_OPTIONS = 4
 
 
