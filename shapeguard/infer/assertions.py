@@ -28,9 +28,9 @@ def learn(evaluator: Evaluator, test: ast.expr) -> None:
 
 
 def _learn_equal(evaluator: Evaluator, left: ast.expr, right: ast.expr) -> None:
-    evaluator.rehearsing += 1
+    evaluator.aside += 1
     one, other = certain(evaluator.value(left)), certain(evaluator.value(right))
-    evaluator.rehearsing -= 1
+    evaluator.aside -= 1
     if isinstance(left, ast.BinOp) and isinstance(left.op, ast.Mod) and other == Dim(0):
         _learn_divides(evaluator, left.left, left.right)
         return
@@ -47,9 +47,9 @@ def _learn_equal(evaluator: Evaluator, left: ast.expr, right: ast.expr) -> None:
 
 
 def _learn_divides(evaluator: Evaluator, whole: ast.expr, part: ast.expr) -> None:
-    evaluator.rehearsing += 1
+    evaluator.aside += 1
     sizes = [as_size(certain(evaluator.value(node))) for node in (whole, part)]
-    evaluator.rehearsing -= 1
+    evaluator.aside -= 1
     if all(isinstance(size, Dim) for size in sizes):
         evaluator.divisible.add((sizes[0], sizes[1]))
 

@@ -42,7 +42,6 @@ _FULL_DTYPES = {
     "long": "int64",
     "short": "int16",
 }
-_TENSOR_TYPES = frozenset({"torch.FloatTensor", "torch.LongTensor", "torch.BoolTensor", "torch.Tensor"})
 _SETTINGS = frozenset({
     "config", "cfg", "conf", "args", "opt", "opts", "hparams", "hyperparams", "settings", "configuration", "flags",
     "hps", "hp",

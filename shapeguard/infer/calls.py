@@ -54,7 +54,7 @@ def call(evaluator: Evaluator, node: ast.Call) -> Any:
         return _tensor_of_sizes(node.args[0], arguments[0])
     result = apply(evaluator, function, arguments, named)
     reads = isinstance(node.func, ast.Attribute) and node.func.attr in _READS
-    if result is UNKNOWN and not reads and not evaluator.depth and not evaluator.rehearsing:
+    if result is UNKNOWN and not reads and not evaluator.depth and not evaluator.aside:
         owner = function.owner if isinstance(function, Bound) else None
         if any(isinstance(certain(value), Tensor) for value in (owner, *arguments, *named.values())):
             evaluator.reporter.lose(evaluator, node)
@@ -203,9 +203,9 @@ def _read_attribute(evaluator: Evaluator, parts: list[ast.expr]) -> tuple[Any] |
 
 def _change(evaluator: Evaluator, node: ast.Call, function: ast.Attribute) -> tuple[Any] | None:
     """`items.append(x)` and its like, on what is known to be a list or a dict."""
-    evaluator.rehearsing += 1
+    evaluator.aside += 1
     owner = certain(evaluator.value(function.value))
-    evaluator.rehearsing -= 1
+    evaluator.aside -= 1
     if not isinstance(owner, tuple | Many | Dictionary):
         return None
     arguments, named = _given(evaluator, node)

@@ -42,7 +42,7 @@ def check_return(evaluator: Evaluator, place: ast.expr, value: Any, claim: Any, 
 
 def check(evaluator: Evaluator, place: ast.expr, actual: Shape, claimed: Shape, text: str, verb: str) -> None:
     """Report how a shape differs from the one declared; `verb` says what the code does with it: "returns", "is"."""
-    if actual.axes is None or claimed.axes is None or evaluator.quiet or evaluator.rehearsing:
+    if actual.axes is None or claimed.axes is None or evaluator.quiet or evaluator.aside:
         return
     notes = (f"{verb}: {actual}", f'declared: "{text}"')
     report = evaluator.reporter.report
@@ -67,7 +67,7 @@ def check(evaluator: Evaluator, place: ast.expr, actual: Shape, claimed: Shape, 
 def check_doubt(evaluator: Evaluator, node: ast.expr, doubt: Mismatch) -> None:
     """Report a step that is right only if two sizes are equal which the signature gives different names."""
     pair = _in_question(doubt)
-    if pair is None or evaluator.quiet or evaluator.rehearsing:
+    if pair is None or evaluator.quiet or evaluator.aside:
         return
     left, right = pair
     mentioned = names(left) | names(right)

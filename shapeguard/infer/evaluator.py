@@ -101,8 +101,8 @@ class Evaluator:
         """The scopes around this one, the nearest first."""
         self.qualified_name = qualified_name
         self.steps = steps
-        self.rehearsing = 0
-        """Above 0 where what is found isn't final: in all passes through a loop but the last."""
+        self.aside = 0
+        """Above 0 where an expression is looked at for what it says of another, and nothing is told of it."""
         self.quiet = 0
         """Above 0 where a mismatch is no finding: in what is tried."""
         self.depth = 0
@@ -133,7 +133,7 @@ class Evaluator:
     def inner(self, home: File, scopes: Scopes, name: str) -> Self:
         """An evaluator for a body that this one calls."""
         other = type(self)(self.reporter, home, scopes, name, self.steps // 2)
-        other.depth, other.rehearsing, other.quiet = self.depth + 1, self.rehearsing, self.quiet
+        other.depth, other.aside, other.quiet = self.depth + 1, self.aside, self.quiet
         other.vague = self.vague
         return other
 
@@ -215,13 +215,13 @@ class Evaluator:
             if self.names and not self.depth:
                 drift.check_doubt(self, node, result.shape.doubt)
             result = Tensor(Shape(result.shape.axes), result.dtype)
-        if not self.depth and not self.rehearsing:
+        if not self.depth and not self.aside:
             self.enter(node, result)
         return result
 
     def contradicted(self, node: ast.expr, mismatch: Mismatch) -> Any:
         """Report what torch surely refuses; the result isn't known."""
-        if not self.quiet and not self.rehearsing:
+        if not self.quiet and not self.aside:
             if self.depth:
                 self.refuse([Refusal(mismatch, node, self.qualified_name, self.home)])
             else:
@@ -244,7 +244,7 @@ class Evaluator:
 
     def refuse(self, refusals: Sequence[Refusal]) -> None:
         """Take note of what a called function refuses, if the call surely takes place."""
-        if refusals and not self.quiet and not self.rehearsing and not (self.depth and self.uncertain):
+        if refusals and not self.quiet and not self.aside and not (self.depth and self.uncertain):
             self.refusals += refusals
 
     def notes_of(self, node: ast.expr) -> tuple[str, ...]:
@@ -257,7 +257,7 @@ class Evaluator:
                 parts = [*([function.value] if isinstance(function, ast.Attribute) else []), *arguments]
             case ast.Subscript(value=value):
                 parts = [value]
-        self.rehearsing += 1
+        self.aside += 1
         shown = []
         for part in parts:
             found = UNKNOWN if isinstance(part, ast.Starred) else certain(self.value(part))
@@ -269,7 +269,7 @@ class Evaluator:
             line = owner.lines.get(node.func.attr) if isinstance(owner, Instance) else None
             if line is not None:
                 shown.append(f"{ast.unparse(node.func)} is made on line {line}")
-        self.rehearsing -= 1
+        self.aside -= 1
         return tuple(dict.fromkeys(shown))
 
     def origin_of(self, part: ast.expr, line: int) -> str:

@@ -81,7 +81,7 @@ def call_function(evaluator: Evaluator, function: Function, arguments: list[Any]
     if evaluator.depth >= DEEPEST_CALL:
         return UNKNOWN
     memory = evaluator.reporter.memory
-    if not evaluator.depth and not evaluator.rehearsing:
+    if not evaluator.depth and not evaluator.aside:
         evaluator.reporter.led_to(function, arguments, named)
     key = _key_of(function, arguments, named, memory)
     if key is not None:

@@ -40,9 +40,9 @@ def _transpose(evaluator: Evaluator, node: ast.expr, mismatch: ContractionMismat
         return Repair()
     if left_sizes[mismatch.left_axis] != right_sizes[-1] or mismatch.right_axis not in (-2, len(right_sizes) - 2):
         return Repair()
-    evaluator.rehearsing += 1
+    evaluator.aside += 1
     value = certain(evaluator.value(right))
-    evaluator.rehearsing -= 1
+    evaluator.aside -= 1
     if not isinstance(value, Tensor):
         return Repair()
     turned = shapes.transpose(value.shape, -2, -1)

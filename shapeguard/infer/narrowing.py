@@ -96,9 +96,9 @@ def _of_rank(evaluator: Evaluator, left: ast.expr, right: ast.expr) -> Scope:
         known = Tensor(Shape.unknown())
     if not isinstance(known, Tensor):
         return {}
-    evaluator.rehearsing += 1
+    evaluator.aside += 1
     wanted = evaluator.value(right)
-    evaluator.rehearsing -= 1
+    evaluator.aside -= 1
     sizes: tuple[Any, ...] | None = None
     if is_shape and isinstance(wanted, tuple):
         sizes = tuple(size if isinstance(size, Dim) else None for size in wanted)

@@ -177,7 +177,7 @@ class Body(Targets):
         inside = type(self)(
             self.reporter, self.home, (self.scope, *self.scopes), qualified(self.qualified_name, node.name), self.steps
         )
-        inside.rehearsing, inside.quiet, inside.owner, inside.depth = self.rehearsing, self.quiet, cls, self.depth
+        inside.aside, inside.quiet, inside.owner, inside.depth = self.aside, self.quiet, cls, self.depth
         inside.block(node.body)
         self.steps = inside.steps
         for name, value in inside.scope.items():

@@ -132,7 +132,7 @@ class Targets(Evaluator):
     ) -> None:
         """Report that a shape has another number of axes than it is unpacked into."""
         known = self.lookup(owner.id) if isinstance(owner, ast.Name) else None
-        if owner is None or isinstance(certain(known), Guess) or self.quiet or self.rehearsing:
+        if owner is None or isinstance(certain(known), Guess) or self.quiet or self.aside:
             return
         message = f"{len(targets)} names for {len(sizes)} axes"
         shown = ", ".join(map(str, sizes))
