@@ -275,14 +275,15 @@ def _hold_to_claim(inner: Evaluator, argument: ast.arg, value: Tensor) -> None:
     if len(axes) != len(claim.shape.axes):
         mismatch = RankMismatch(argument.arg, value.shape.sizes or (), wanted)
     for position, (axis, declared) in enumerate(zip(axes, claim.shape.axes, strict=False)):
-        sizes = axis.size, declared.size
+        # The names that a function declares mean what it is given.
+        is_number = declared.size is not None and as_int(declared.size) is not None
         if (
             mismatch is None
-            and sizes[0] is not None
-            and sizes[1] is not None
-            and compare(sizes[0], sizes[1], 1) is False
+            and is_number
+            and axis.size is not None
+            and compare(axis.size, declared.size or 0, 1) is False
         ):
-            mismatch = AxisMismatch(argument.arg, position, sizes[0], wanted, sizes[1], None)
+            mismatch = AxisMismatch(argument.arg, position, axis.size, str(declared.size), declared.size or 0, None)
     if mismatch is not None:
         inner.refuse([Refusal(mismatch, argument.annotation, inner.qualified_name, inner.home, is_claim=True)])
 

@@ -28,6 +28,7 @@ from shapeguard.infer.values import (
     Function,
     Guess,
     Instance,
+    Many,
     Refusal,
     Scope,
     join_shapes,
@@ -214,7 +215,8 @@ class _FileAnalysis:
         if instance is not None and (first := next(iter(parameters.values), None)) is not None:
             evaluator.scope[first] = instance
         if node.args.vararg is not None:
-            evaluator.scope[node.args.vararg.arg] = UNKNOWN
+            items, _ = annotated(node.args.vararg.annotation, evaluator.resolve)
+            evaluator.scope[node.args.vararg.arg] = Many(items if isinstance(items, Tensor) else UNKNOWN)
         if node.args.kwarg is not None:
             evaluator.scope[node.args.kwarg.arg] = Dictionary((), is_open=True)
         claim, _ = annotated(node.returns, evaluator.resolve)
