@@ -43,6 +43,10 @@ def call(evaluator: Evaluator, node: ast.Call) -> Any:
     arguments, named = _given(evaluator, node)
     if arguments is None or named is None:
         return UNKNOWN
+    spreads = bool(node.args) and isinstance(node.args[0], ast.Starred)
+    if spreads and arguments and isinstance(arguments[0], Many) and not isinstance(function, External):
+        # Which parameters so many values go to can't be told.
+        return UNKNOWN
     if isinstance(node.func, ast.Attribute) and node.func.attr in _FROM_CONFIG:
         owner = evaluator.value(node.func.value)
         if isinstance(owner, Class) and owner.find(node.func.attr) is None:

@@ -216,7 +216,7 @@ class _FileAnalysis:
             evaluator.scope[first] = instance
         if node.args.vararg is not None:
             items, _ = annotated(node.args.vararg.annotation, evaluator.resolve)
-            evaluator.scope[node.args.vararg.arg] = Many(items if isinstance(items, Tensor) else UNKNOWN)
+            evaluator.scope[node.args.vararg.arg] = Many(items) if isinstance(items, Tensor) else UNKNOWN
         if node.args.kwarg is not None:
             evaluator.scope[node.args.kwarg.arg] = Dictionary((), is_open=True)
         claim, _ = annotated(node.returns, evaluator.resolve)
