@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from shapeguard.infer.python import item_of
-from shapeguard.infer.values import NOTHING, Dictionary, Many, Scope, certain, join
+from shapeguard.infer.values import NOTHING, Dictionary, Many, Scope, certain, join, join_all
 from shapeguard.ops.values import UNKNOWN
 
 _LONGEST = 64
@@ -45,7 +45,7 @@ def _items_after(owner: tuple[Any, ...] | Many, method: str, arguments: list[Any
         if isinstance(owner, tuple) and len(owner) < _LONGEST:
             return (*owner, arguments[0])
         if isinstance(owner, Many):
-            return Many(_join(owner.item, owner.last), owner.first, (arguments[0],))
+            return Many(join_all(owner.item, owner.last), owner.first, (arguments[0],))
         return Many(join(item, arguments[0]))
     if method == "extend" and len(arguments) == 1:
         more = certain(arguments[0])
@@ -60,10 +60,4 @@ def _items_after(owner: tuple[Any, ...] | Many, method: str, arguments: list[Any
 def _common_item(owner: tuple[Any, ...] | Many) -> Any:
     if isinstance(owner, Many):
         return owner.any_item
-    return _join(NOTHING, owner)
-
-
-def _join(item: Any, others: tuple[Any, ...]) -> Any:
-    for each in others:
-        item = join(item, each)
-    return item
+    return join_all(NOTHING, owner)

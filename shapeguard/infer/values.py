@@ -98,7 +98,7 @@ class Many:
     @property
     def any_item(self) -> Any:
         """What is known of an item wherever it stands."""
-        return _join_all(self.item, (*self.first, *self.last))
+        return join_all(self.item, (*self.first, *self.last))
 
 
 @dataclass(frozen=True, eq=False)
@@ -318,9 +318,9 @@ def join(left: Any, right: Any) -> Any:  # noqa: C901, PLR0911, PLR0912 - one ca
     if isinstance(left, Many) and isinstance(right, Many):
         return Many(join(left.any_item, right.any_item)) if left != right else left
     if isinstance(left, Many) and isinstance(right, tuple):
-        return Many(_join_all(left.any_item, right))
+        return Many(join_all(left.any_item, right))
     if isinstance(left, tuple) and isinstance(right, Many):
-        return Many(_join_all(right.any_item, left))
+        return Many(join_all(right.any_item, left))
     if type(left) is type(right) and isinstance(
         left, Dim | Symbol | External | bool | float | str | Dictionary | Dtype | Bound
     ):
@@ -349,10 +349,11 @@ def _join_lengths(left: tuple[Any, ...], right: tuple[Any, ...]) -> Many:
     """A list that is one of two, of different lengths."""
     common = min(len(left), len(right))
     first = tuple(map(join, left[:common], right[:common]))
-    return Many(_join_all(NOTHING, (*left[common:], *right[common:])), first)
+    return Many(join_all(NOTHING, (*left[common:], *right[common:])), first)
 
 
-def _join_all(item: Any, others: tuple[Any, ...]) -> Any:
+def join_all(item: Any, others: tuple[Any, ...]) -> Any:
+    """What is known of a value that is one of several."""
     for each in others:
         item = join(item, each)
     return item
