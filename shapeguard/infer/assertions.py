@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING, Any
 
+from shapeguard.infer.measures import shape_owner
 from shapeguard.infer.renaming import substituted
 from shapeguard.infer.values import Symbol, as_size, certain
 from shapeguard.ops.values import UNKNOWN, Tensor
@@ -88,12 +89,8 @@ def _learn_same_shape(evaluator: Evaluator, left: ast.expr, right: ast.expr) -> 
 
 def _whole_shape(node: ast.expr) -> str | None:
     """The name of the tensor whose whole shape an expression reads."""
-    match node:
-        case ast.Attribute(value=ast.Name(id=name), attr="shape"):
-            return name
-        case ast.Call(func=ast.Attribute(value=ast.Name(id=name), attr="size"), args=[], keywords=[]):
-            return name
-    return None
+    owner = shape_owner(node)
+    return owner.id if isinstance(owner, ast.Name) else None
 
 
 def _axis_read(node: ast.expr) -> tuple[str, int] | None:

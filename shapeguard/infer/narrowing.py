@@ -6,6 +6,7 @@ import ast
 from typing import TYPE_CHECKING, Any
 
 from shapeguard.infer import follow
+from shapeguard.infer.measures import rank_owner, shape_owner
 from shapeguard.infer.values import NOTHING, Class, External, Maybe, Scope, Symbol, join
 from shapeguard.ops.registry import find
 from shapeguard.ops.values import UNKNOWN, Module, Tensor
@@ -86,7 +87,8 @@ def _example_of(evaluator: Evaluator, kind: Any) -> Any:
 
 def _of_rank(evaluator: Evaluator, left: ast.expr, right: ast.expr) -> Scope:
     """`x.dim() == 3`, `x.ndim == 3`, `len(x.shape) == 3`, `x.shape == (b, t)`."""
-    owner, is_shape = _measured(left)
+    is_shape = shape_owner(left) is not None
+    owner = shape_owner(left) or rank_owner(left)
     if not isinstance(owner, ast.Name):
         return {}
     known = evaluator.lookup(owner.id)
@@ -113,25 +115,3 @@ def _of_rank(evaluator: Evaluator, left: ast.expr, right: ast.expr) -> Scope:
         return {}
     merged = [axis if axis.size is not None else size for axis, size in zip(axes, sizes, strict=True)]
     return {owner.id: Tensor(Shape.of(*merged), known.dtype)}
-
-
-def _measured(node: ast.expr) -> tuple[ast.expr | None, bool]:
-    """The tensor whose rank (False) or shape (True) an expression reads."""
-    match node:
-        case ast.Call(func=ast.Attribute(value=owner, attr="dim" | "ndimension"), args=[]):
-            return owner, False
-        case ast.Attribute(value=owner, attr="ndim"):
-            return owner, False
-        case ast.Call(
-            func=ast.Name(id="len"),
-            args=[
-                ast.Attribute(value=owner, attr="shape")
-                | ast.Call(func=ast.Attribute(value=owner, attr="size"), args=[])
-            ],
-        ):
-            return owner, False
-        case ast.Attribute(value=owner, attr="shape"):
-            return owner, True
-        case ast.Call(func=ast.Attribute(value=owner, attr="size"), args=[]):
-            return owner, True
-    return None, False

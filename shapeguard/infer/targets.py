@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from shapeguard.infer.evaluator import Evaluator
+from shapeguard.infer.measures import reads_size, reads_sizes, shape_owner
 from shapeguard.infer.python import item_of
 from shapeguard.infer.values import Dictionary, Guess, Instance, Many, Number, Symbol, certain, join
 from shapeguard.ops.values import UNKNOWN, Tensor
@@ -64,14 +65,14 @@ class Targets(Evaluator):
 
     def named(self, name: str, value: Any, source: ast.expr | None) -> Any:
         """A size that is read without being known gets the name of the variable that it goes to."""
-        if source is not None and value is UNKNOWN and _reads_size(source):
+        if source is not None and value is UNKNOWN and reads_size(source):
             return Dim(self.fresh(name))
         return value
 
     def unpack(self, node: ast.expr, targets: Sequence[ast.expr], value: Any, source: ast.expr | None) -> None:
         """Give several targets their values; the names of `b, t = x.shape` become sizes."""
         starred = [number for number, target in enumerate(targets) if isinstance(target, ast.Starred)]
-        owner = _shape_owner(source) if source is not None else None
+        owner = shape_owner(source) if source is not None else None
         items = _parts(certain(value), len(targets))
         if starred:
             self.unpack_starred(targets, starred[0], items)
@@ -92,7 +93,7 @@ class Targets(Evaluator):
                 self.name_sizes(owner, targets)
         elif owner is not None:
             self.unpack_shape(owner, targets)
-        elif items is UNKNOWN and source is not None and _reads_sizes(source):
+        elif items is UNKNOWN and source is not None and reads_sizes(source):
             for target in targets:
                 self.assign(target, Dim(self.fresh(target.id)) if isinstance(target, ast.Name) else UNKNOWN, None)
         else:
@@ -157,34 +158,3 @@ def _parts(value: Any, count: int) -> Any:
     if isinstance(value, Instance) and value.cls.makes_records:
         return tuple(value.attributes.get(name, UNKNOWN) for name in value.cls.fields)
     return value
-
-
-def _shape_owner(source: ast.expr) -> ast.expr | None:
-    """The tensor in `x.shape` or `x.size()`."""
-    match source:
-        case ast.Attribute(value=owner, attr="shape"):
-            return owner
-        case ast.Call(func=ast.Attribute(value=owner, attr="size"), args=[]):
-            return owner
-    return None
-
-
-def _reads_size(source: ast.expr) -> bool:
-    """Whether an expression is `x.shape[i]` or `x.size(i)`."""
-    match source:
-        case ast.Subscript(value=value, slice=index):
-            return _shape_owner(value) is not None and not isinstance(index, ast.Slice)
-        case (
-            ast.Call(func=ast.Attribute(attr="size"), args=[_])
-            | ast.Call(func=ast.Attribute(attr="size"), keywords=[ast.keyword(arg="dim")])
-        ):
-            return True
-    return False
-
-
-def _reads_sizes(source: ast.expr) -> bool:
-    """Whether an expression is `x.shape[-2:]`."""
-    match source:
-        case ast.Subscript(value=value, slice=ast.Slice()):
-            return _shape_owner(value) is not None
-    return False
