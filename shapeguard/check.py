@@ -10,12 +10,15 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
+from functools import cache
 from pathlib import Path
 
+from shapeguard.catalog import chosen_codes, codes_meant
 from shapeguard.config import Config, UsageError
-from shapeguard.diagnostics import CODES, UNCHECKED, Diagnostic, Span, Tracking, codes_meant
+from shapeguard.diagnostics import OF_SHAPES, Diagnostic, Span, Tracking
 from shapeguard.infer.analysis import Analysis
 from shapeguard.infer.interpreter import analyse
+from shapeguard.rules.lint import lint, rules_for
 from shapeguard.source.file import Source
 from shapeguard.source.find import find_files
 from shapeguard.source.read import is_relevant, read_bytes, read_source, source_from
@@ -65,18 +68,24 @@ def check_file(path: str, codes: frozenset[str], config: Config) -> Outcome:
     source = source_from(path, data)
     if isinstance(source, Diagnostic):
         return Outcome(tuple(each for each in (source,) if each.code in codes), files=1)
-    return check_source(source, codes)
+    return check_source(source, codes, preview=config.preview)
 
 
-def check_source(source: Source, codes: frozenset[str]) -> Outcome:
+def check_source(source: Source, codes: frozenset[str], *, preview: bool = False) -> Outcome:
     """Check what is in a file, without the findings that a comment in it silences."""
     if source.skipped:
         return Outcome(files=1)
     if not source.tree.body:
         return Outcome(tuple(each for each in source.errors if each.code in codes), files=1)
+    rules = rules_for(source.text, codes)
+    shapes = cache(lambda: analyse(source))
+    analysis = Analysis()
     try:
-        analysis = analyse(source)
-        found = dict.fromkeys(sorted(analysis.diagnostics, key=lambda each: (each.span, each.code, each.message)))
+        linted = [each for each in lint(source, rules, lambda: shapes().tensors) if preview or not each.preview]
+        if codes & OF_SHAPES:
+            analysis = shapes()
+        both = (*analysis.diagnostics, *linted)
+        found = dict.fromkeys(sorted(both, key=lambda each: (each.span, each.code, each.message)))
         kept = [each for each in found if not source.suppresses(each)]
     except Exception as error:  # noqa: BLE001 - one file doesn't stop the run
         analysis, kept = Analysis(), [_failure(source.path, error)]
@@ -89,8 +98,7 @@ def _placed(source: Source, found: Diagnostic) -> Diagnostic:
     if not source.cells:
         return found
     cell, span = source.located(found.span)
-    edits = tuple(replace(edit, span=source.located(edit.span)[1]) for edit in found.edits)
-    return replace(found, cell=cell, span=span, edits=edits)
+    return replace(found, cell=cell, span=span)
 
 
 def tracking_of(source: Source, analysis: Analysis) -> Tracking:
@@ -119,17 +127,6 @@ def inspect_file(path: str) -> tuple[Source, Analysis]:
     except Exception as error:
         found = _failure(path, error)
         raise UsageError(f"{path}: {found.message} {found.notes[0]}") from error
-
-
-def chosen_codes(config: Config) -> frozenset[str]:
-    """The codes that are reported. Those that say a file went unchecked need no selecting, and can be ignored."""
-    ignores = [*config.ignore, *(code for _, codes in config.per_file_ignores for code in codes)]
-    for key, selectors in (("select", config.select), ("ignore", ignores)):
-        for selector in selectors:
-            if not codes_meant(selector):
-                raise UsageError(f"unknown code `{selector}` to {key}{_similar(selector)}")
-    selected = frozenset().union(*map(codes_meant, config.select))
-    return (selected | UNCHECKED) - frozenset().union(*map(codes_meant, config.ignore))
 
 
 def joined(outcomes: Iterable[Outcome]) -> Outcome:
@@ -236,14 +233,6 @@ def _failure(path: str, error: Exception) -> Diagnostic:
 def _failed(path: str, message: str, notes: tuple[str, ...]) -> Diagnostic:
     first_line = " ".join(message.split())
     return Diagnostic(path, Span(1, 1, 1, 1), "SG003", "failed-check", first_line, notes)
-
-
-def _similar(selector: str) -> str:
-    from difflib import get_close_matches  # noqa: PLC0415 - only for a mistake
-
-    names = [name for each in CODES for name in (each.code, each.name)]
-    close = get_close_matches(selector, names, n=1)
-    return f"; did you mean `{close[0]}`?" if close else f"; the codes are {', '.join(each.code for each in CODES)}"
 
 
 def _processors() -> int:

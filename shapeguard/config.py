@@ -24,12 +24,16 @@ class Config:
 
     select: tuple[str, ...] = ("ALL",)
     """Codes, beginnings of codes, or names."""
+    extend_select: tuple[str, ...] = ()
+    """Added to `select`."""
     ignore: tuple[str, ...] = ()
     """Taken out of what `select` takes in."""
     exclude: tuple[str, ...] = ()
     """Globs: without a slash for a name anywhere in the tree, with one for a path below `root`."""
     per_file_ignores: tuple[tuple[str, tuple[str, ...]], ...] = ()
     """Globs as in `exclude`, each with what is ignored in the files that it matches."""
+    preview: bool = False
+    """Whether what isn't exact enough for everyone is reported too."""
     output_format: str = "text"
     root: str = "."
     """The folder that globs start from: that of the pyproject.toml, or the current one."""

@@ -4,6 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Literal, TypeAlias
+
+Severity: TypeAlias = Literal["error", "warning", "info"]
+Applicability: TypeAlias = Literal["safe", "unsafe", "display"]
+"""`safe` if the program's behaviour can't change but for the better; `display` is shown and never made."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -18,11 +23,21 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class Edit:
-    """Text that takes the place of a stretch of source; `safe` if the program's behaviour can't change but for the better."""
+    """Text that takes the place of a stretch of source."""
 
     span: Span
     text: str
-    safe: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Fix:
+    """Edits that belong together, and what they do."""
+
+    message: str
+    """What it does, as a sentence to the reader: "Name the axis: `.squeeze(-1)`"."""
+    edits: tuple[Edit, ...]
+    """None overlaps another."""
+    applicability: Applicability = "unsafe"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,9 +55,12 @@ class Diagnostic:
     notes: tuple[str, ...] = ()
     """The shapes involved, one a line, with where each came from."""
     hint: str | None = None
-    edits: tuple[Edit, ...] = ()
+    fix: Fix | None = None
     cell: int = 0
     """The cell of a notebook, counted from 1, in which the lines of `span` count; 0 in a file that has no cells."""
+    severity: Severity = "error"
+    preview: bool = False
+    """Whether it is shown only to those who ask for what isn't exact enough for everyone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,29 +86,28 @@ class Code:
     code: str
     name: str
     summary: str
+    severity: Severity = "error"
+    preview: bool = False
+    """Whether it is off until it is asked for."""
+    fixable: bool = False
+    """Whether some of its findings come with a fix."""
 
 
 CODES = (
     Code("SG001", "unreadable-file", "a file can't be read, or not as the encoding that it declares"),
     Code("SG002", "syntax-error", "a file that this Python can't parse"),
     Code("SG003", "failed-check", "the checker itself failed on a file; the others are checked all the same"),
-    Code("SG301", "shape-mismatch", "shapes that fit for no size"),
+    Code("SG004", "unused-suppression", "a comment that silences what isn't found", "warning", fixable=True),
+    Code("SG301", "shape-mismatch", "shapes that fit for no size", fixable=True),
     Code("SG302", "shape-not-proven", "shapes that fit for some sizes only"),
     Code("SG303", "annotation-drift", "a shape that the source states and the code no longer has"),
     Code("SG304", "wrong-permute", "axes put in another order than the source states"),
     Code("SG305", "wrong-unpacking", "a shape unpacked into more or fewer names than it has axes"),
     Code("SG306", "axis-out-of-range", "an axis that the tensor doesn't have"),
 )
+"""Those of files, comments and the static checker; each lint rule brings its own."""
 
+OF_SHAPES = frozenset(each.code for each in CODES if each.code.startswith("SG3"))
+"""The codes of what the static checker finds."""
 UNCHECKED = frozenset({"SG001", "SG002", "SG003"})
 """The codes of what kept a file from being checked."""
-
-
-def codes_meant(selector: str) -> frozenset[str]:
-    """The codes that "ALL", a code, the beginning of one ("SG3") or a name selects; none if it means nothing."""
-    if selector == "ALL":
-        return frozenset(each.code for each in CODES)
-    begins = selector.startswith("SG")
-    return frozenset(
-        each.code for each in CODES if each.name == selector or (begins and each.code.startswith(selector))
-    )

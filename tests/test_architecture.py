@@ -23,12 +23,14 @@ MAY_IMPORT = {
     "losses": {"runtime", "shapes", "diagnostics"},
     "models": {"runtime", "shapes", "diagnostics"},
     "train": {"models", "losses", "runtime", "shapes", "diagnostics"},
-    "report": {"shapes", "diagnostics", "config"},
-    "check": {"infer", "rules", "ops", "source", "shapes", "diagnostics", "config"},
+    "catalog": {"rules", "diagnostics", "config"},
+    "fixes": {"source", "diagnostics", "config"},
+    "report": {"catalog", "source", "shapes", "diagnostics", "config"},
+    "check": {"catalog", "infer", "rules", "ops", "source", "shapes", "diagnostics", "config"},
     "demo": {"runtime", "losses", "models", "shapes", "diagnostics", "check", "report"},
     "pytest_plugin": {"runtime"},
-    "flake8": {"check", "report", "diagnostics", "config"},
-    "cli": {"check", "report", "train", "demo", "config", "diagnostics"},
+    "flake8": {"check", "catalog", "report", "diagnostics", "config"},
+    "cli": {"check", "catalog", "fixes", "report", "train", "demo", "config", "diagnostics", "source"},
     "__main__": {"cli"},
 }
 FACE = "__init__"

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from shapeguard.diagnostics import Diagnostic, Span
+from shapeguard.ops.values import Tensor
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,3 +33,5 @@ class Analysis:
     """Call, as written -> how many expressions are unknown because of it."""
     exhausted: tuple[str, ...] = ()
     """Functions whose budget ran out."""
+    tensors: Mapping[ast.expr, Tensor] = field(default_factory=dict)
+    """What is known of each expression, by its node."""

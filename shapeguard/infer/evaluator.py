@@ -34,7 +34,7 @@ from shapeguard.shapes.mismatch import AxisOutOfRange, Mismatch, OrderLengthMism
 from shapeguard.shapes.shape import Shape
 
 if TYPE_CHECKING:
-    from shapeguard.diagnostics import Edit
+    from shapeguard.diagnostics import Fix
     from shapeguard.infer.files import File
     from shapeguard.infer.follow import Memory
 
@@ -56,7 +56,7 @@ class Reporter(Protocol):
         message: str,
         notes: tuple[str, ...] = ...,
         hint: str | None = ...,
-        edits: tuple[Edit, ...] = ...,
+        fix: Fix | None = ...,
     ) -> None:
         """Add a finding."""
 

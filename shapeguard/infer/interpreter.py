@@ -10,7 +10,7 @@ from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from shapeguard.diagnostics import Diagnostic, Edit
+from shapeguard.diagnostics import Diagnostic, Fix
 from shapeguard.infer import drift, follow
 from shapeguard.infer.analysis import Analysis, Expression
 from shapeguard.infer.claims import annotated, with_defaults
@@ -102,13 +102,15 @@ class _FileAnalysis:
         self.report_refusals()
         found = sorted(self.diagnostics.values(), key=lambda each: (each.span, each.code))
         diagnostics = () if self.guessing else tuple(found)
+        known = observed(self.runs)
         expressions = {
             span: Expression(span, each.function, self.source.text_at(span), _shown(each.value), each.value.dtype)
-            for each in observed(self.runs)
+            for each in known
             for span in (self.source.span_of(each.node),)
         }
         ordered = tuple(expressions[span] for span in sorted(expressions, key=_PLACE))
-        return Analysis(diagnostics, ordered, self.lost_at(), tuple(self.exhausted))
+        tensors = {each.node: each.value for each in known if not isinstance(each.value, Guess)}
+        return Analysis(diagnostics, ordered, self.lost_at(), tuple(self.exhausted), tensors)
 
     def lost_at(self) -> dict[str, int]:
         """How often each call, as it is written, lost track."""
@@ -239,14 +241,14 @@ class _FileAnalysis:
         message: str,
         notes: tuple[str, ...] = (),
         hint: str | None = None,
-        edits: tuple[Edit, ...] = (),
+        fix: Fix | None = None,
     ) -> None:
         """Add a finding, once for each place, of a function that is looked at for itself."""
         if evaluator.depth or evaluator.home is not self.home:
             return
         span = self.source.span_of(node)
         if (span, code) not in self.diagnostics:
-            found = Diagnostic(str(self.source.path), span, code, name, message, notes, hint, edits)
+            found = Diagnostic(str(self.source.path), span, code, name, message, notes, hint, fix)
             self.note(self.diagnostics, (span, code), found)
 
     def report_call(self, evaluator: Evaluator, node: ast.expr, refusal: Refusal) -> None:

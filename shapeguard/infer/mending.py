@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING, NamedTuple
 
-from shapeguard.diagnostics import Edit, Span
+from shapeguard.diagnostics import Edit, Fix, Span
 from shapeguard.infer.values import certain
 from shapeguard.ops.values import Tensor
 from shapeguard.shapes import shape as shapes
@@ -19,10 +19,10 @@ _LAST_TWO = 2
 
 
 class Repair(NamedTuple):
-    """A hint, and the edits that do what it says."""
+    """A hint, and the fix that does what it says."""
 
     hint: str | None = None
-    edits: tuple[Edit, ...] = ()
+    fix: Fix | None = None
 
 
 def repair(evaluator: Evaluator, node: ast.expr, mismatch: Mismatch) -> Repair:
@@ -56,7 +56,8 @@ def _transpose(evaluator: Evaluator, node: ast.expr, mismatch: ContractionMismat
     edits = [Edit(end, ".transpose(-2, -1)" if plain else ").transpose(-2, -1)")]
     if not plain:
         edits.insert(0, Edit(Span(span.line, span.column, span.line, span.column), "("))
-    return Repair(f"`{written}.transpose(-2, -1)` is {turned}", tuple(edits))
+    fix = Fix(f"Transpose the right factor: `{written}.transpose(-2, -1)`", tuple(edits))
+    return Repair(f"`{written}.transpose(-2, -1)` is {turned}", fix)
 
 
 def _right_factor(node: ast.expr) -> ast.expr | None:

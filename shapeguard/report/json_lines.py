@@ -30,5 +30,4 @@ def _object(diagnostic: Diagnostic) -> dict[str, Any]:
         "message": diagnostic.message,
         "notes": list(diagnostic.notes),
         "hint": diagnostic.hint,
-        "edits": [{**positions(edit.span), "text": edit.text, "safe": edit.safe} for edit in diagnostic.edits],
     }

@@ -10,7 +10,8 @@ from typing import Any
 from urllib.parse import quote
 
 from shapeguard import __version__
-from shapeguard.diagnostics import CODES, Diagnostic
+from shapeguard.catalog import CODES
+from shapeguard.diagnostics import Diagnostic
 
 _SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 

@@ -13,8 +13,8 @@ import pytest
 import torch
 import transformers
 
+from shapeguard.catalog import CODES
 from shapeguard.check import check_source
-from shapeguard.diagnostics import CODES
 from shapeguard.infer.interpreter import analyse
 from shapeguard.source.file import Source
 from shapeguard.source.read import source_from

@@ -1,0 +1,54 @@
+"""Every kind of finding: those of files and of the static checker, and the rules; and which of them are asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from shapeguard import diagnostics
+from shapeguard.config import Config, UsageError
+from shapeguard.diagnostics import UNCHECKED, Code
+from shapeguard.rules import RULES
+
+CODES: tuple[Code, ...] = tuple(
+    sorted((*diagnostics.CODES, *(rule.as_code() for rule in RULES)), key=lambda each: each.code)
+)
+"""In order."""
+
+
+def codes_meant(selector: str) -> frozenset[str]:
+    """The codes that "ALL", a code, the beginning of one ("SG3") or a name selects; none if it means nothing."""
+    if selector == "ALL":
+        return frozenset(each.code for each in CODES)
+    begins = selector.startswith("SG")
+    return frozenset(
+        each.code for each in CODES if each.name == selector or (begins and each.code.startswith(selector))
+    )
+
+
+def chosen_codes(config: Config) -> frozenset[str]:
+    """The codes that are reported. Those that say a file went unchecked need no selecting, and can be ignored.
+
+    What is in preview is chosen by its own code or name, or by anything together with `preview`.
+    """
+    ignores = [*config.ignore, *(code for _, codes in config.per_file_ignores for code in codes)]
+    selects = [*config.select, *config.extend_select]
+    for key, selectors in (("select", selects), ("ignore", ignores)):
+        for selector in selectors:
+            if not codes_meant(selector):
+                raise UsageError(f"unknown code `{selector}` to {key}{similar(selector)}")
+    preview = frozenset() if config.preview else frozenset(each.code for each in CODES if each.preview)
+    selected = _union(selects) - (preview - _union(each for each in selects if len(codes_meant(each)) == 1))
+    return (selected | UNCHECKED) - _union(config.ignore)
+
+
+def similar(selector: str) -> str:
+    """What may have been meant, as the end of a sentence."""
+    from difflib import get_close_matches  # noqa: PLC0415 - only for a mistake
+
+    names = [name for each in CODES for name in (each.code, each.name)]
+    close = get_close_matches(selector, names, n=1)
+    return f"; did you mean `{close[0]}`?" if close else "; `shapeguard rules` lists them"
+
+
+def _union(selectors: Iterable[str]) -> frozenset[str]:
+    return frozenset().union(*map(codes_meant, selectors))

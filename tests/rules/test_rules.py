@@ -1,0 +1,77 @@
+"""Each rule against its own cases: what it finds, what it leaves alone, and what its fixes make of the source."""
+
+import ast
+import re
+
+import pytest
+
+from shapeguard.check import check_source
+from shapeguard.fixes import fixed_text
+from shapeguard.rules import RULES
+from shapeguard.source.file import Source
+
+MARK = re.compile(r"#.*<-")
+NAMES = [rule.name for rule in RULES]
+VALID = [(rule, text) for rule in RULES for text in rule.valid]
+INVALID = [(rule, case) for rule in RULES for case in rule.invalid]
+
+
+def found_in(rule, text):
+    text = text if "torch" in text else f"{text}# torch\n"
+    outcome = check_source(Source("case.py", text), frozenset({rule.code}), preview=True)
+    return list(outcome.diagnostics)
+
+
+def numbered(cases):
+    counts: dict[str, int] = {}
+    for rule, _ in cases:
+        counts[rule.name] = counts.get(rule.name, 0) + 1
+        yield f"{rule.name}-{counts[rule.name]}"
+
+
+@pytest.mark.parametrize(("rule", "text"), VALID, ids=numbered(VALID))
+def test_valid(rule, text):
+    assert not [f"{each.span.line}: {each.message}" for each in found_in(rule, text)]
+
+
+@pytest.mark.parametrize(("rule", "case"), INVALID, ids=numbered(INVALID))
+def test_invalid(rule, case):
+    text = case if isinstance(case, str) else case[0]
+    marked = [number for number, line in enumerate(text.split("\n"), 1) if MARK.search(line)]
+    found = found_in(rule, text)
+    assert [each.span.line for each in found] == marked
+    assert all(each.code == rule.code and each.name == rule.name for each in found)
+
+
+FIXED = [(rule, case) for rule, case in INVALID if isinstance(case, tuple)]
+
+
+@pytest.mark.parametrize(("rule", "case"), FIXED, ids=numbered(FIXED))
+def test_fix(rule, case):
+    before, after = case
+    fixes = [each.fix for each in found_in(rule, before)]
+    assert all(fix is not None for fix in fixes)
+    assert rule.fixable
+    text, _ = fixed_text(before, fixes)
+    assert text == after
+    ast.parse(after)
+    assert not found_in(rule, after), "what was fixed is still found"
+
+
+@pytest.mark.parametrize("rule", RULES, ids=NAMES)
+def test_unfixable_rules_say_so(rule):
+    fixes = [each.fix for case in rule.invalid for each in found_in(rule, case if isinstance(case, str) else case[0])]
+    assert any(fixes) == rule.fixable
+
+
+@pytest.mark.parametrize("rule", RULES, ids=NAMES)
+def test_every_rule_is_told_in_full(rule):
+    headings = re.findall(r"^## (.*)$", rule.page, re.MULTILINE)
+    assert headings == ["What it does", "Why is this bad?", "Example", "Fix safety"]
+    assert rule.valid
+    assert rule.invalid
+    assert rule.as_code().summary
+
+
+def test_codes_and_names_are_distinct():
+    assert len({rule.code for rule in RULES}) == len({rule.name for rule in RULES}) == len(RULES)
