@@ -18,7 +18,8 @@ from shapeguard.config import Config, UsageError
 from shapeguard.diagnostics import OF_SHAPES, Diagnostic, Span, Tracking
 from shapeguard.infer.analysis import Analysis
 from shapeguard.infer.interpreter import analyse
-from shapeguard.rules.lint import lint, rules_for
+from shapeguard.lint.finding import lint
+from shapeguard.rules import RULES
 from shapeguard.source.file import Source
 from shapeguard.source.find import find_files
 from shapeguard.source.read import is_relevant, read_bytes, read_source, source_from
@@ -77,7 +78,7 @@ def check_source(source: Source, codes: frozenset[str], *, preview: bool = False
         return Outcome(files=1)
     if not source.tree.body:
         return Outcome(tuple(each for each in source.errors if each.code in codes), files=1)
-    rules = rules_for(source.text, codes)
+    rules = [rule for rule in RULES if rule.code in codes]
     shapes = cache(lambda: analyse(source))
     analysis = Analysis()
     try:

@@ -29,8 +29,8 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 
-from shapeguard.rules.reading import Reading, argument, last_name
-from shapeguard.rules.rule import Argument, Found, Repair, Rule
+from shapeguard.lint.reading import Reading, argument, last_name
+from shapeguard.lint.rule import Argument, Found, Repair, Rule
 
 _FUNCTIONS = {"softmax": 1, "log_softmax": 1, "softmin": 1}
 _LAYERS = {"Softmax": 0, "LogSoftmax": 0, "Softmin": 0}

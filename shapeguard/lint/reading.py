@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, TypeVar
 
+from shapeguard.lint.binding import Binding, bindings_in, definition
 from shapeguard.ops.values import Tensor
-from shapeguard.rules.binding import Binding, bindings_in, definition
 from shapeguard.shapes.shape import Shape
 
 if TYPE_CHECKING:

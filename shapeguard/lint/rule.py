@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import ClassVar, TypeAlias
 
 from shapeguard.diagnostics import Applicability, Code, Severity
-from shapeguard.rules.reading import Reading
+from shapeguard.lint.reading import Reading
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 import libcst as cst
 
 from shapeguard.diagnostics import Edit, Fix, Span
-from shapeguard.rules.reading import Reading
-from shapeguard.rules.rule import Argument, Arguments, Change, Repair, Replacement
+from shapeguard.lint.reading import Reading
+from shapeguard.lint.rule import Argument, Arguments, Change, Repair, Replacement
 
 _BINDS_TIGHTEST = (ast.Name, ast.Attribute, ast.Call, ast.Subscript, ast.Constant)
 _NEEDS_NO_PARENTHESES = (ast.Call, ast.keyword, ast.Assign, ast.AnnAssign, ast.Return, ast.Expr, ast.Tuple, ast.List)
