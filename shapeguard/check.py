@@ -59,17 +59,26 @@ def check_paths(paths: Sequence[str], config: Config, *, jobs: int | None = None
 
 def check_file(path: str, codes: frozenset[str], config: Config) -> Outcome:
     """Check one file; whatever is in it, nothing is raised."""
-    ignored = config.ignored_in(path)
-    codes -= frozenset().union(*map(codes_meant, ignored))
     data = read_bytes(path)
     if isinstance(data, Diagnostic):
+        codes = _codes_in(path, codes, config)
         return Outcome(tuple(each for each in (data,) if each.code in codes), files=1)
+    return check_bytes(path, data, codes, config)
+
+
+def check_bytes(path: str, data: bytes, codes: frozenset[str], config: Config) -> Outcome:
+    """Check what is, or would be, in a file."""
+    codes = _codes_in(path, codes, config)
     if not is_relevant(data):
         return Outcome(files=1)
     source = source_from(path, data)
     if isinstance(source, Diagnostic):
         return Outcome(tuple(each for each in (source,) if each.code in codes), files=1)
     return check_source(source, codes, preview=config.preview)
+
+
+def _codes_in(path: str, codes: frozenset[str], config: Config) -> frozenset[str]:
+    return codes - frozenset().union(*map(codes_meant, config.ignored_in(path)))
 
 
 def check_source(source: Source, codes: frozenset[str], *, preview: bool = False) -> Outcome:
