@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from shapeguard import diagnostics
 from shapeguard.config import Config, UsageError
-from shapeguard.diagnostics import UNCHECKED, Code
+from shapeguard.diagnostics import Code
+from shapeguard.kinds import KINDS, UNCHECKED
 from shapeguard.rules import RULES
 
-CODES: tuple[Code, ...] = tuple(
-    sorted((*diagnostics.CODES, *(rule.as_code() for rule in RULES)), key=lambda each: each.code)
-)
+CODES: tuple[Code, ...] = tuple(sorted((*KINDS, *(rule.as_code() for rule in RULES)), key=lambda each: each.code))
 """In order."""
 
 
@@ -23,6 +21,14 @@ def codes_meant(selector: str) -> frozenset[str]:
     return frozenset(
         each.code for each in CODES if each.name == selector or (begins and each.code.startswith(selector))
     )
+
+
+def find_code(selector: str) -> Code:
+    """The kind of finding with this code or name."""
+    for each in CODES:
+        if selector.upper() == each.code or selector == each.name:
+            return each
+    raise UsageError(f"no rule is called `{selector}`{similar(selector)}")
 
 
 def chosen_codes(config: Config) -> frozenset[str]:

@@ -15,9 +15,10 @@ from pathlib import Path
 
 from shapeguard.catalog import chosen_codes, codes_meant
 from shapeguard.config import Config, UsageError
-from shapeguard.diagnostics import OF_SHAPES, Diagnostic, Span, Tracking
+from shapeguard.diagnostics import Diagnostic, Span, Tracking
 from shapeguard.infer.analysis import Analysis
 from shapeguard.infer.interpreter import analyse
+from shapeguard.kinds import OF_SHAPES
 from shapeguard.lint.finding import lint
 from shapeguard.rules import RULES
 from shapeguard.source.file import Source
@@ -61,14 +62,14 @@ def check_file(path: str, codes: frozenset[str], config: Config) -> Outcome:
     """Check one file; whatever is in it, nothing is raised."""
     data = read_bytes(path)
     if isinstance(data, Diagnostic):
-        codes = _codes_in(path, codes, config)
+        codes = codes_in(path, codes, config)
         return Outcome(tuple(each for each in (data,) if each.code in codes), files=1)
     return check_bytes(path, data, codes, config)
 
 
 def check_bytes(path: str, data: bytes, codes: frozenset[str], config: Config) -> Outcome:
     """Check what is, or would be, in a file."""
-    codes = _codes_in(path, codes, config)
+    codes = codes_in(path, codes, config)
     if not is_relevant(data):
         return Outcome(files=1)
     source = source_from(path, data)
@@ -77,7 +78,8 @@ def check_bytes(path: str, data: bytes, codes: frozenset[str], config: Config) -
     return check_source(source, codes, preview=config.preview)
 
 
-def _codes_in(path: str, codes: frozenset[str], config: Config) -> frozenset[str]:
+def codes_in(path: str, codes: frozenset[str], config: Config) -> frozenset[str]:
+    """The codes that are reported in this file."""
     return codes - frozenset().union(*map(codes_meant, config.ignored_in(path)))
 
 

@@ -91,23 +91,5 @@ class Code:
     """Whether it is off until it is asked for."""
     fixable: bool = False
     """Whether some of its findings come with a fix."""
-
-
-CODES = (
-    Code("SG001", "unreadable-file", "a file can't be read, or not as the encoding that it declares"),
-    Code("SG002", "syntax-error", "a file that this Python can't parse"),
-    Code("SG003", "failed-check", "the checker itself failed on a file; the others are checked all the same"),
-    Code("SG004", "unused-suppression", "a comment that silences what isn't found", "warning", fixable=True),
-    Code("SG301", "shape-mismatch", "shapes that fit for no size", fixable=True),
-    Code("SG302", "shape-not-proven", "shapes that fit for some sizes only"),
-    Code("SG303", "annotation-drift", "a shape that the source states and the code no longer has"),
-    Code("SG304", "wrong-permute", "axes put in another order than the source states"),
-    Code("SG305", "wrong-unpacking", "a shape unpacked into more or fewer names than it has axes"),
-    Code("SG306", "axis-out-of-range", "an axis that the tensor doesn't have"),
-)
-"""Those of files, comments and the static checker; each lint rule brings its own."""
-
-OF_SHAPES = frozenset(each.code for each in CODES if each.code.startswith("SG3"))
-"""The codes of what the static checker finds."""
-UNCHECKED = frozenset({"SG001", "SG002", "SG003"})
-"""The codes of what kept a file from being checked."""
+    page: str = ""
+    """What it does, why it matters, an example, and whether the fix is safe: Markdown below the summary."""

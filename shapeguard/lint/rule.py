@@ -97,12 +97,9 @@ class Rule:
         """The places in a file where the pattern stands, in any order."""
         raise NotImplementedError
 
-    @property
-    def page(self) -> str:
-        """The text of its page."""
-        return (sys.modules[type(self).__module__].__doc__ or "").strip()
-
     def as_code(self) -> Code:
         """The kind of its findings."""
-        summary = self.page.partition("\n")[0].rstrip(".")
-        return Code(self.code, self.name, summary, self.severity, self.preview, self.fixable)
+        summary, _, page = (sys.modules[type(self).__module__].__doc__ or "").strip().partition("\n")
+        return Code(
+            self.code, self.name, summary.rstrip("."), self.severity, self.preview, self.fixable, page.strip() + "\n"
+        )

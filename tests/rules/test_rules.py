@@ -66,7 +66,7 @@ def test_unfixable_rules_say_so(rule):
 
 @pytest.mark.parametrize("rule", RULES, ids=NAMES)
 def test_every_rule_is_told_in_full(rule):
-    headings = re.findall(r"^## (.*)$", rule.page, re.MULTILINE)
+    headings = re.findall(r"^## (.*)$", rule.as_code().page, re.MULTILINE)
     assert headings == ["What it does", "Why is this bad?", "Example", "Fix safety"]
     assert rule.valid
     assert rule.invalid
