@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import os
-import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-FORMATS = ("text", "json", "github", "sarif")
+if TYPE_CHECKING:
+    from shapeguard.diagnostics import Severity
+
+FORMATS = ("full", "concise", "json", "sarif", "github", "gitlab", "junit")
 """The output formats of findings."""
+_SEVERITIES = ("error", "warning", "info")
 
 
 class UsageError(Exception):
@@ -29,26 +31,34 @@ class Config:
     ignore: tuple[str, ...] = ()
     """Taken out of what `select` takes in."""
     exclude: tuple[str, ...] = ()
-    """Globs: without a slash for a name anywhere in the tree, with one for a path below `root`."""
+    """Globs, which mean what they mean in a .gitignore that stands in `root`."""
+    extend_exclude: tuple[str, ...] = ()
+    """Added to `exclude`."""
+    force_exclude: bool = False
+    """Whether a file that is named is passed over like any other one."""
     per_file_ignores: tuple[tuple[str, tuple[str, ...]], ...] = ()
-    """Globs as in `exclude`, each with what is ignored in the files that it matches."""
+    """Globs as in `exclude`, each with what is ignored in the files that it picks; after a `!`, in all others."""
+    severity: tuple[tuple[str, Severity], ...] = ()
+    """Codes, beginnings of codes, or names, each with the severity of its findings."""
     preview: bool = False
     """Whether what isn't exact enough for everyone is reported too."""
-    output_format: str = "text"
+    output_format: str = FORMATS[0]
+    baseline: str | None = None
+    """Relative to `root`."""
+    cache_dir: str | None = None
+    """Relative to `root`."""
     root: str = "."
     """The folder that globs start from: that of the pyproject.toml, or the current one."""
 
-    def excludes(self, path: str) -> bool:
-        """Whether a glob of `exclude` matches the path or a folder above it."""
-        return bool(self.exclude) and self._matches(path, self.exclude)
-
-    def ignored_in(self, path: str) -> tuple[str, ...]:
-        """What is ignored in this file beyond `ignore`."""
-        return tuple(code for glob, codes in self.per_file_ignores if self._matches(path, (glob,)) for code in codes)
-
-    def _matches(self, path: str, globs: tuple[str, ...]) -> bool:
-        relative = os.path.relpath(path, self.root).replace(os.sep, "/")
-        return _pattern(globs).fullmatch(relative) is not None
+    def severity_of(self, code: str, name: str, otherwise: Severity) -> Severity:
+        """The severity of findings of this code and name: what is said of these alone comes before what is said of more."""
+        nearest, severity = -1, otherwise
+        for selector, said in self.severity:
+            begins = selector.startswith("SG") and code.startswith(selector)
+            near = len(code) if selector == name else len(selector) if begins else 0 if selector == "ALL" else -1
+            if near > nearest:
+                nearest, severity = near, said
+        return severity
 
 
 def read_config(paths: Sequence[str]) -> Config:
@@ -84,38 +94,82 @@ def _config_from(table: Any, file: Path) -> Config:
         raise UsageError(f"{file}: `tool.shapeguard` is {_described(table)}; it must be a table")
     given: dict[str, Any] = {}
     for key, value in table.items():
-        match key:
-            case "select" | "ignore" | "exclude":
-                given[key] = _strings(value, key, file)
-            case "per-file-ignores":
-                if not isinstance(value, dict):
-                    raise _wrong(file, key, value, "a table from globs to lists of codes")
-                pairs = ((glob, _strings(codes, f"{key}.{glob}", file)) for glob, codes in value.items())
-                given["per_file_ignores"] = tuple(pairs)
-            case "output-format":
-                if value not in FORMATS:
-                    raise _wrong(file, key, value, f"one of {', '.join(FORMATS)}")
-                given["output_format"] = value
-            case _:
-                allowed = "select, ignore, exclude, per-file-ignores, output-format"
-                raise UsageError(f"{file}: [tool.shapeguard] has no key `{key}`; its keys are {allowed}")
-    config = Config(**given)
-    for glob in (*config.exclude, *(glob for glob, _ in config.per_file_ignores)):
+        if key not in _KEYS:
+            raise UsageError(f"{file}: [tool.shapeguard] has no key `{key}`; {_instead(key)}")
         try:
-            _pattern((glob,))
-        except re.error as error:
-            raise UsageError(f'{file}: "{glob}" in [tool.shapeguard] is no glob: {error}') from None
-    return config
+            given[key.replace("-", "_")] = _KEYS[key](key, value)
+        except _WrongValueError as wrong:
+            raise UsageError(f"{file}: {wrong}") from None
+    return Config(**given)
 
 
-def _strings(value: Any, key: str, file: Path) -> tuple[str, ...]:
+class _WrongValueError(Exception):
+    def __init__(self, key: str, value: Any, allowed: str) -> None:
+        super().__init__(f"`{key}` in [tool.shapeguard] is {_described(value)}; it must be {allowed}")
+
+
+def _instead(key: str) -> str:
+    from difflib import get_close_matches  # noqa: PLC0415 - only for a mistake
+
+    close = get_close_matches(key, _KEYS, n=1)
+    return f"did you mean `{close[0]}`?" if close else f"its keys are {', '.join(_KEYS)}"
+
+
+def _strings(key: str, value: Any) -> tuple[str, ...]:
     if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-        raise _wrong(file, key, value, "a list of strings")
+        raise _WrongValueError(key, value, "a list of strings")
     return tuple(value)
 
 
-def _wrong(file: Path, key: str, value: Any, allowed: str) -> UsageError:
-    return UsageError(f"{file}: `{key}` in [tool.shapeguard] is {_described(value)}; it must be {allowed}")
+def _string(key: str, value: Any) -> str:
+    if not isinstance(value, str):
+        raise _WrongValueError(key, value, "a string")
+    return value
+
+
+def _switch(key: str, value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise _WrongValueError(key, value, "true or false")
+    return value
+
+
+def _format(key: str, value: Any) -> str:
+    if value not in FORMATS:
+        raise _WrongValueError(key, value, f"one of {', '.join(FORMATS)}")
+    return str(value)
+
+
+def _ignores(key: str, value: Any) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    if not isinstance(value, dict):
+        raise _WrongValueError(key, value, "a table from globs to lists of codes")
+    return tuple((glob, _strings(f"{key}.{glob}", codes)) for glob, codes in value.items())
+
+
+def _severities(key: str, value: Any) -> tuple[tuple[str, Severity], ...]:
+    if not isinstance(value, dict):
+        raise _WrongValueError(key, value, "a table from codes to severities")
+    for code, severity in value.items():
+        if severity not in _SEVERITIES:
+            raise _WrongValueError(f"{key}.{code}", severity, f"one of {', '.join(_SEVERITIES)}")
+    return tuple(value.items())
+
+
+_Read: TypeAlias = Callable[[str, Any], Any]
+_KEYS: dict[str, _Read] = {
+    "select": _strings,
+    "extend-select": _strings,
+    "ignore": _strings,
+    "per-file-ignores": _ignores,
+    "exclude": _strings,
+    "extend-exclude": _strings,
+    "force-exclude": _switch,
+    "severity": _severities,
+    "preview": _switch,
+    "output-format": _format,
+    "baseline": _string,
+    "cache-dir": _string,
+}
+"""Each with what reads its value, which is that of the field with the same name."""
 
 
 def _described(value: Any) -> str:
@@ -130,32 +184,3 @@ def _described(value: Any) -> str:
         case bool():
             return str(value).lower()
     return str(value)
-
-
-@lru_cache(maxsize=256)
-def _pattern(globs: tuple[str, ...]) -> re.Pattern[str]:
-    return re.compile("|".join(_translated(glob) for glob in globs), re.DOTALL)
-
-
-def _translated(glob: str) -> str:
-    """A glob as a regular expression that also matches everything below what the glob matches."""
-    trimmed = glob.removeprefix("./").strip("/")
-    anywhere = "" if "/" in glob.removesuffix("/") else "(?:.*/)?"
-    pieces = re.split(r"(\*\*/|\*\*|\*|\?|\[!?[^\]/]+\])", trimmed)
-    return f"{anywhere}{''.join(map(_piece, pieces))}(?:/.*)?"
-
-
-def _piece(piece: str) -> str:
-    match piece:
-        case "**/":
-            return "(?:.*/)?"
-        case "**":
-            return ".*"
-        case "*":
-            return "[^/]*"
-        case "?":
-            return "[^/]"
-    if piece.startswith("[") and piece.endswith("]") and len(piece) > len("[]"):
-        inside = piece[1:-1].replace("\\", "\\\\").replace("[", "\\[")
-        return f"[^{inside[1:]}]" if inside.startswith("!") else f"[{inside.replace('^', chr(92) + '^')}]"
-    return re.escape(piece)

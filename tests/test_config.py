@@ -1,10 +1,11 @@
 """[tool.shapeguard]: where it is looked for, and what it may say."""
 
 import re
+from dataclasses import fields
 
 import pytest
 
-from shapeguard.config import Config, UsageError, read_config
+from shapeguard.config import _KEYS, Config, UsageError, read_config
 
 
 def write(folder, text):
@@ -18,21 +19,40 @@ def test_every_key(tmp_path):
         """
 [tool.shapeguard]
 select = ["SG3"]
+extend-select = ["bare-squeeze"]
 ignore = ["shape-not-proven"]
 exclude = ["build", "docs/**"]
+extend-exclude = ["!docs/a.py"]
+force-exclude = true
+preview = true
 output-format = "github"
+baseline = "known.json"
+cache-dir = ".cache/shapes"
 [tool.shapeguard.per-file-ignores]
 "tests/**" = ["SG301"]
+[tool.shapeguard.severity]
+SG301 = "info"
 """,
     )
     assert read_config([str(tmp_path)]) == Config(
         select=("SG3",),
+        extend_select=("bare-squeeze",),
         ignore=("shape-not-proven",),
         exclude=("build", "docs/**"),
+        extend_exclude=("!docs/a.py",),
+        force_exclude=True,
         per_file_ignores=(("tests/**", ("SG301",)),),
+        severity=(("SG301", "info"),),
+        preview=True,
         output_format="github",
+        baseline="known.json",
+        cache_dir=".cache/shapes",
         root=str(tmp_path),
     )
+
+
+def test_every_field_has_a_key():
+    assert {field.name for field in fields(Config)} - {"root"} == {key.replace("-", "_") for key in _KEYS}
 
 
 def test_nearest_table_above_every_path_is_taken(tmp_path):
@@ -56,8 +76,10 @@ def test_without_a_table_everything_is_reported(tmp_path, monkeypatch):
     [
         (
             "[tool.shapeguard]\nselekt = []",
-            "[tool.shapeguard] has no key `selekt`; its keys are select, ignore, exclude, per-file-ignores, output-format",
+            "[tool.shapeguard] has no key `selekt`; did you mean `select`?",
         ),
+        ("[tool.shapeguard]\nextend_select = []", "has no key `extend_select`; did you mean `extend-select`?"),
+        ("[tool.shapeguard]\nwhatever = []", "has no key `whatever`; its keys are select, extend-select, ignore, "),
         (
             "[tool.shapeguard]\nselect = 'SG301'",
             '`select` in [tool.shapeguard] is "SG301"; it must be a list of strings',
@@ -69,7 +91,7 @@ def test_without_a_table_everything_is_reported(tmp_path, monkeypatch):
         ("[tool.shapeguard]\nignore = true", "`ignore` in [tool.shapeguard] is true; it must be a list of strings"),
         (
             "[tool.shapeguard]\noutput-format = 'xml'",
-            '`output-format` in [tool.shapeguard] is "xml"; it must be one of text, json, github, sarif',
+            '`output-format` in [tool.shapeguard] is "xml"; it must be one of full, concise, json, ',
         ),
         (
             "[tool.shapeguard]\nper-file-ignores = []",
@@ -80,7 +102,13 @@ def test_without_a_table_everything_is_reported(tmp_path, monkeypatch):
             '`per-file-ignores.a.py` in [tool.shapeguard] is "SG301"; it must be a list of strings',
         ),
         ("[tool]\nshapeguard = 3", "`tool.shapeguard` is 3; it must be a table"),
-        ("[tool.shapeguard]\nexclude = ['[z-a]']", '"[z-a]" in [tool.shapeguard] is no glob: bad character range z-a'),
+        ("[tool.shapeguard]\npreview = 1", "`preview` in [tool.shapeguard] is 1; it must be true or false"),
+        ("[tool.shapeguard]\nbaseline = true", "`baseline` in [tool.shapeguard] is true; it must be a string"),
+        ("[tool.shapeguard]\nseverity = 'info'", '`severity` in [tool.shapeguard] is "info"; it must be a table from'),
+        (
+            "[tool.shapeguard.severity]\nSG301 = 'fatal'",
+            '`severity.SG301` in [tool.shapeguard] is "fatal"; it must be one of error, warning, info',
+        ),
     ],
 )
 def test_wrong_table_is_refused_in_one_sentence(tmp_path, text, sentence):
@@ -104,8 +132,16 @@ def test_tool_that_is_no_table_says_nothing(tmp_path):
     assert read_config([str(tmp_path)]).select == ("ALL",)
 
 
-def test_ignored_in_some_files():
-    config = Config(per_file_ignores=(("tests", ("SG301",)), ("*_old.py", ("SG302",)), ("a/b.py", ("SG303",))))
-    assert config.ignored_in("pkg/tests/x_old.py") == ("SG301", "SG302")
-    assert config.ignored_in("a/b.py") == ("SG303",)
-    assert config.ignored_in("c/a/b.py") == ()
+@pytest.mark.parametrize(
+    ("said", "severity"),
+    [
+        ({}, "warning"),
+        ({"SG302": "info", "SG4": "info", "shape-mismatc": "info"}, "warning"),
+        ({"SG3": "info"}, "info"),
+        ({"ALL": "info"}, "info"),
+        ({"SG301": "error", "SG3": "info", "ALL": "info"}, "error"),
+        ({"SG3": "info", "shape-mismatch": "error"}, "error"),
+    ],
+)
+def test_severity_is_what_is_said_nearest(said, severity):
+    assert Config(severity=tuple(said.items())).severity_of("SG301", "shape-mismatch", "warning") == severity

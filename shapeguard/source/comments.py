@@ -1,9 +1,8 @@
-"""Comments, found without tokenizing, and the suppressions that stand in them."""
+"""Comments, found without tokenizing, and the lines that none can end."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 # Strings come along only so that a `#` inside of one is passed over. A prefix makes no difference to where a string
@@ -19,9 +18,7 @@ _STRING_OR_COMMENT = re.compile(
     """,
     re.VERBOSE | re.DOTALL,
 )
-_NOQA = re.compile(r"#\s*noqa(?![\w-])(?:\s*:\s*(?P<codes>[a-z]+[0-9]+(?:[,\s]+[a-z]+[0-9]+)*))?", re.IGNORECASE)
-_OURS = re.compile(r"#\s*shapeguard:\s*ignore(?![\w-])(?:\s*\[(?P<codes>[^\]]*)\])?")
-_SKIP = re.compile(r"#\s*shapeguard:\s*skip-file(?![\w-])")
+_OR_CONTINUATION = re.compile(rf"{_STRING_OR_COMMENT.pattern} | \\\n", _STRING_OR_COMMENT.flags)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,20 +37,6 @@ class Comment:
     def content(self) -> str:
         """What it says, without the `#` and the space around it."""
         return self.text.lstrip("#").strip()
-
-
-@dataclass(frozen=True, slots=True)
-class Suppression:
-    """What a comment silences on its line."""
-
-    selectors: frozenset[str] | None
-    """Codes, beginnings of codes in capitals, and names; None for everything."""
-
-    def covers(self, code: str, name: str) -> bool:
-        """Whether it silences findings of this code and name."""
-        if self.selectors is None or name in self.selectors:
-            return True
-        return any(code.startswith(selector) for selector in self.selectors)
 
 
 def scan_comments(text: str) -> dict[int, Comment]:
@@ -76,22 +59,12 @@ def scan_comments(text: str) -> dict[int, Comment]:
     return found
 
 
-def suppressions_in(comments: Mapping[int, Comment]) -> dict[int, Suppression]:
-    """Line -> what the comment on it silences, of those that silence something."""
-    found: dict[int, Suppression] = {}
-    for line, comment in comments.items():
-        lists = [match["codes"] for kind in (_NOQA, _OURS) for match in kind.finditer(comment.text)]
-        if lists:
-            everything = any(codes is None for codes in lists)
-            named = frozenset(word for codes in lists for word in re.split(r"[,\s]+", codes or "") if word)
-            found[line] = Suppression(None if everything else frozenset(map(_normalised, named)))
-    return found
-
-
-def skips_file(comments: Mapping[int, Comment]) -> bool:
-    """Whether one of them says `# shapeguard: skip-file`."""
-    return any(_SKIP.search(comment.text) for comment in comments.values())
-
-
-def _normalised(selector: str) -> str:
-    return selector.upper() if re.fullmatch(r"[A-Za-z]+[0-9]+|[A-Z]+", selector) else selector
+def continued_lines(text: str) -> frozenset[int]:
+    """The lines that no comment can end, because they end inside a string or behind a backslash."""
+    found: set[int] = set()
+    line, counted = 1, 0
+    for match in _OR_CONTINUATION.finditer(text):
+        line += text.count("\n", counted, match.start())
+        counted = match.start()
+        found.update(range(line, line + match.group().count("\n")))
+    return frozenset(found)

@@ -11,7 +11,8 @@ from types import MappingProxyType
 from typing import TypeAlias
 
 from shapeguard.diagnostics import Diagnostic, Span
-from shapeguard.source.comments import Comment, Suppression, scan_comments, skips_file, suppressions_in
+from shapeguard.source.comments import Comment, scan_comments
+from shapeguard.source.suppressions import Suppression, may_suppress, skips_file, suppressions_in
 
 Located: TypeAlias = ast.expr | ast.stmt | ast.arg | ast.keyword | ast.alias | ast.excepthandler | ast.pattern
 """The nodes that have a place."""
@@ -71,21 +72,14 @@ class Source:
         return MappingProxyType(scan_comments(self.text))
 
     @cached_property
-    def suppressions(self) -> Mapping[int, Suppression]:
-        """Line -> what a comment on it silences."""
-        return MappingProxyType(suppressions_in(self.comments))
+    def suppressions(self) -> tuple[Suppression, ...]:
+        """What its comments silence, in the order of the lines."""
+        return suppressions_in(self.comments) if may_suppress(self.text) else ()
 
     @cached_property
     def skipped(self) -> bool:
-        """Whether a comment `# shapeguard: skip-file` stands in it."""
-        return skips_file(self.comments)
-
-    def suppresses(self, diagnostic: Diagnostic) -> bool:
-        """Whether a comment on the first or the last line of a finding silences it; its lines count in `text`."""
-        for line in {diagnostic.span.line, diagnostic.span.end_line} & self.suppressions.keys():
-            if self.suppressions[line].covers(diagnostic.code, diagnostic.name):
-                return True
-        return False
+        """Whether a comment says that nothing in it is to be looked at, as `# shapeguard: skip-file` does."""
+        return may_suppress(self.text) and skips_file(self.comments)
 
     def span_of(self, node: Located) -> Span:
         """The place of a node, in characters where `ast` counts bytes."""

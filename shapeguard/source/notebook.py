@@ -27,13 +27,14 @@ def read_notebook(path: str, data: bytes) -> Source | Diagnostic:
         notebook = json.loads(data.decode("utf-8-sig"))
     except (ValueError, RecursionError) as error:
         return unreadable(path, f"is no notebook: {error}")
-    sources = _code_cells(notebook)
+    sources = raw_cells(notebook)
     if isinstance(sources, str):
         return unreadable(path, f"is no notebook that can be read: {sources}")
     lines: list[str] = []
     cells: list[Cell] = []
     errors: list[Diagnostic] = []
-    for number, text in sources:
+    for number, raw in sources:
+        text = raw.replace("\r\n", "\n").replace("\r", "\n").removesuffix("\n")
         understood = _as_python(text)
         parsed = parse(understood)
         cells.append(Cell(number, len(lines) + 1))
@@ -45,8 +46,8 @@ def read_notebook(path: str, data: bytes) -> Source | Diagnostic:
     return Source(path, "\n".join(lines), tuple(cells), tuple(errors))
 
 
-def _code_cells(notebook: Any) -> list[tuple[int, str]] | str:
-    """Each code cell with its number, or what is wrong with the notebook."""
+def raw_cells(notebook: Any) -> list[tuple[int, str]] | str:
+    """Each code cell's number and text as they stand, or what is wrong with the notebook."""
     if not isinstance(notebook, dict) or not isinstance(notebook.get("nbformat"), int):
         return "it names no `nbformat`"
     if notebook["nbformat"] < _OLDEST:
@@ -64,7 +65,7 @@ def _code_cells(notebook: Any) -> list[tuple[int, str]] | str:
             text = "".join(text)
         if not isinstance(text, str):
             return f"the source of cell {number} is no text"
-        found.append((number, text.replace("\r\n", "\n").replace("\r", "\n").removesuffix("\n")))
+        found.append((number, text))
     return found
 
 

@@ -1,4 +1,4 @@
-"""A file of source: its text, places, comments, suppressions; notebooks; and which files are found."""
+"""A file of source: its text, places and comments; notebooks."""
 
 import ast
 import io
@@ -9,18 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from shapeguard.config import Config, UsageError
 from shapeguard.diagnostics import Diagnostic, Span
-from shapeguard.source.comments import scan_comments
+from shapeguard.source.comments import continued_lines, scan_comments
 from shapeguard.source.file import Source
-from shapeguard.source.find import find_files
 from shapeguard.source.read import is_relevant, read_source, source_from
 
 HERE = Path(__file__)
-
-
-def finding(line, code="SG301", name="shape-mismatch", end_line=None):
-    return Diagnostic("a.py", Span(line, 1, end_line or line, 2), code, name, "")
 
 
 # Reading
@@ -100,6 +94,28 @@ def test_relevant_is_what_names_torch_or_a_word_of_its_shapes():
     assert is_relevant(b"import torch")
     assert is_relevant(b"from einops import rearrange")
     assert not is_relevant(b"import os")
+
+
+@pytest.mark.parametrize(
+    ("data", "relevant"),
+    [
+        (b"x = 1  # noqa: SG301\n", True),
+        (b"x = 1  # NOQA : E501,sg3\n", True),
+        (b"x = 1  # shapeguard: ignore\n", True),
+        (b"x = 1  # noqa\n", False),
+        (b"x = 1  # noqa: E501\nMSG1 = 2\n", False),
+    ],
+)
+def test_relevant_is_what_may_silence_shapeguard(data, relevant):
+    assert is_relevant(data) is relevant
+
+
+def test_pipe_is_not_waited_for(tmp_path):
+    pipe = tmp_path / "a.py"
+    os.mkfifo(pipe)
+    found = read_source(str(pipe))
+    assert isinstance(found, Diagnostic)
+    assert found.message == "the file can't be read: it is no regular file"
 
 
 # Places
@@ -188,65 +204,25 @@ def test_comments_in_broken_files_are_found_without_a_tree():
     assert scan_comments('"""never ends # \n# inside\n') == {}
 
 
+CONTINUED = r"""
+a = 'x \
+ y' + \
+  z
+b = '''
+# no \
+'''  # end \
+c = r"\\"
+"""
+
+
+def test_lines_that_no_comment_can_end():
+    assert sorted(continued_lines(CONTINUED)) == [2, 3, 5, 6]
+    assert not continued_lines("x = 1  # \\\ny = '\\\\'\n")
+
+
 def test_many_quotes_and_backslashes_take_no_time():
     for text in ('"' * 100_000 + "#", '"""' + "\\" * 100_000 + "#", "'\\" * 100_000 + "#", '""" "' * 20_000 + "#"):
         scan_comments(text)
-
-
-# Suppressions
-
-
-@pytest.mark.parametrize(
-    ("comment", "silenced"),
-    [
-        ("# noqa", True),
-        ("#NOQA", True),
-        ("# noqa: SG301", True),
-        ("# noqa:SG302,SG301", True),
-        ("# noqa: sg301 because", True),
-        ("# noqa: E501, SG3", True),
-        ("# noqa: E501", False),
-        ("# noqa: SG302", False),
-        ("# noqa-like", False),
-        ("# (B, T)  # noqa: SG301", True),
-        ("# shapeguard: ignore", True),
-        ("# shapeguard: ignore[SG301, wrong-permute]", True),
-        ("# shapeguard:ignore[shape-mismatch]", True),
-        ("# shapeguard: ignore[wrong-permute]", False),
-        ("# shapeguard: ignore[]", False),
-        ("# shapeguard: ignored", False),
-        ("# type: ignore", False),
-        ("# noqa: E501  # shapeguard: ignore[SG301]", True),
-    ],
-)
-def test_comment_silences(comment, silenced):
-    source = Source("a.py", f"x = 1\ny = q @ k  {comment}\n")
-    assert source.suppresses(finding(2)) is silenced
-    assert not source.suppresses(finding(1))
-
-
-def test_comment_silences_what_begins_or_ends_on_its_line():
-    source = Source("a.py", "f(  # noqa: SG301\n    a,\n)  # noqa: SG302\n")
-    assert source.suppresses(finding(1, end_line=3))
-    assert source.suppresses(finding(1, "SG302", end_line=3))
-    assert not source.suppresses(finding(2))
-
-
-def test_suppression_in_a_string_is_none():
-    assert not Source("a.py", 'x = "# noqa"\n').suppressions
-
-
-@pytest.mark.parametrize(
-    ("text", "skipped"),
-    [
-        ("# shapeguard: skip-file\nx = 1\n", True),
-        ("x = (  # shapeguard: skip-file\n", True),
-        ('"""# shapeguard: skip-file"""\n', False),
-        ("# shapeguard: skip-files\n", False),
-    ],
-)
-def test_skip_file(text, skipped):
-    assert Source("a.py", text).skipped is skipped
 
 
 # Notebooks
@@ -331,81 +307,3 @@ def test_bad_notebook_is_a_finding(data, message):
 
 def test_notebook_whose_parts_are_odd_is_read():
     assert source_from("a.ipynb", b'{"nbformat": 4, "metadata": [], "cells": [1, {}]}') == Source("a.ipynb", "")
-
-
-# Finding
-
-
-@pytest.fixture
-def tree(tmp_path, monkeypatch):
-    for name in (
-        "a.py",
-        "b.ipynb",
-        "c.txt",
-        ".hidden.py",
-        "pkg/z.py",
-        "pkg/sub/y.py",
-        "pkg/__pycache__/y.py",
-        ".git/g.py",
-        "node_modules/n.py",
-        "env/pyvenv.cfg",
-        "env/lib/e.py",
-        "build/lib/a.py",
-    ):
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).write_text("", encoding="utf-8")
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
-
-
-def test_files_below_a_folder_in_order(tree):
-    everything = ["a.py", "b.ipynb", "build/lib/a.py", "pkg/sub/y.py", "pkg/z.py"]
-    assert find_files(["."], Config()) == everything
-    assert find_files([str(tree)], Config()) == [str(tree / name) for name in everything]
-    assert find_files(["./pkg/"], Config()) == ["pkg/sub/y.py", "pkg/z.py"]
-
-
-def test_named_files_are_always_taken_and_once(tree):
-    config = Config(exclude=("*",))
-    assert find_files(["c.txt", "./c.txt", ".hidden.py"], config) == ["c.txt", ".hidden.py"]
-    assert find_files([".git"], Config()) == [".git/g.py"]
-    assert find_files(["pkg/z.py", "pkg"], Config()) == ["pkg/z.py", "pkg/sub/y.py"]
-
-
-@pytest.mark.parametrize(
-    ("globs", "left"),
-    [
-        (("build",), ["a.py", "b.ipynb", "pkg/sub/y.py", "pkg/z.py"]),
-        (("*.ipynb", "build/"), ["a.py", "pkg/sub/y.py", "pkg/z.py"]),
-        (("pkg/*.py", "/build"), ["a.py", "b.ipynb", "pkg/sub/y.py"]),
-        (("pkg/**", "build/lib"), ["a.py", "b.ipynb"]),
-        (("**/y.py", "./build"), ["a.py", "b.ipynb", "pkg/z.py"]),
-        (("[!b]*", "build"), ["b.ipynb"]),
-        (("sub", "?.py"), ["b.ipynb"]),
-    ],
-)
-def test_excluded_by_globs(tree, globs, left):
-    assert find_files(["."], Config(exclude=globs, root=str(tree))) == left
-
-
-def test_links_to_folders_are_not_followed(tree):
-    (tree / "pkg" / "loop").symlink_to(tree)
-    (tree / "pkg" / "gone.py").symlink_to(tree / "nowhere")
-    assert find_files(["pkg"], Config()) == ["pkg/sub/y.py", "pkg/z.py"]
-
-
-def test_path_that_is_not_there_is_refused(tree):
-    with pytest.raises(UsageError, match=r"^no such file or folder: gone\.py$"):
-        find_files(["a.py", "gone.py"], Config())
-
-
-def test_folder_that_cannot_be_listed_stands_among_the_files(tree, monkeypatch):
-    listing = os.scandir
-
-    def refuse(folder):
-        if str(folder).endswith("sub"):
-            raise PermissionError
-        return listing(folder)
-
-    monkeypatch.setattr(os, "scandir", refuse)
-    assert find_files(["pkg"], Config()) == ["pkg/sub", "pkg/z.py"]
