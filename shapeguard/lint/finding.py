@@ -4,34 +4,32 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import cache
 from typing import TYPE_CHECKING
 
-from shapeguard.diagnostics import Diagnostic
+from shapeguard.diagnostics import Code, Diagnostic
 from shapeguard.lint.reading import Reading
 
 if TYPE_CHECKING:
-    from shapeguard.lint.rule import Found, Rule
+    from shapeguard.lint.outline import Outline
+    from shapeguard.lint.rule import Found
     from shapeguard.ops.values import Tensor
     from shapeguard.source.file import Source
 
 
 def lint(
-    source: Source, rules: Iterable[Rule], tensors: Callable[[], Mapping[ast.expr, Tensor]]
+    source: Source, rules: Iterable[Outline], tensors: Callable[[], Mapping[ast.expr, Tensor]]
 ) -> Iterator[Diagnostic]:
     """What these rules find; `tensors` is asked only where one wants to know a shape."""
     file = Reading(source, tensors)
+    holds = cache(source.text.__contains__)
     for rule in rules:
-        if not _mentions(source.text, rule):
-            continue
-        for found in rule.find(file):
-            yield _diagnostic(file, rule, found)
+        if rule.is_mentioned(holds):
+            for found in rule.load().find(file):
+                yield _diagnostic(file, rule.kind, found)
 
 
-def _mentions(text: str, rule: Rule) -> bool:
-    return any(all(part in text for part in word.split(" & ")) for word in rule.words)
-
-
-def _diagnostic(file: Reading, rule: Rule, found: Found) -> Diagnostic:
+def _diagnostic(file: Reading, rule: Code, found: Found) -> Diagnostic:
     fix = None
     if found.repair is not None:
         from shapeguard.lint.rewriting import fix_from  # noqa: PLC0415 - libcst is loaded only where there is something to change

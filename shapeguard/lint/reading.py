@@ -7,15 +7,27 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, TypeVar
 
-from shapeguard.lint.binding import Binding, bindings_in, definition
-from shapeguard.ops.values import Tensor
-from shapeguard.shapes.shape import Shape
+from shapeguard.lint.binding import BINDERS, Binding, bindings_by, definition, scopes_of
+from shapeguard.lint.importing import bound_otherwise, imported_here, imported_names
 
 if TYPE_CHECKING:
+    from shapeguard.ops.values import Tensor
+    from shapeguard.shapes.shape import Shape
     from shapeguard.source.file import Source
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
 Node = TypeVar("Node", bound=ast.AST)
+
+_FUNCTIONS: frozenset[type[Function]] = frozenset({ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda})
+_CLASSES = frozenset({ast.ClassDef})
+_HOLD_NO_NODE = frozenset({"ctx", "op", "ops", "type_ignores", "id", "attr", "arg", "module", "level", "kwd_attrs"})
+"""Fields of texts, numbers, and nodes that have no place."""
+_FIELDS: dict[type[ast.AST], tuple[str, ...]] = {
+    kind: tuple(name for name in reversed(kind._fields) if name not in _HOLD_NO_NODE)
+    for kind in vars(ast).values()
+    if isinstance(kind, type) and issubclass(kind, ast.AST)
+} | {ast.Constant: (), ast.Global: (), ast.Nonlocal: ()}
+"""Type -> the fields that may hold nodes, the last one first."""
 
 
 class Reading:
@@ -25,29 +37,34 @@ class Reading:
         self.source = source
         self._tensors = tensors
         self._parents: dict[ast.AST, ast.AST] = {}
+        self._binders: list[ast.AST] = []
         self._definitions: dict[ast.Name, Binding | None] = {}
 
     # What stands where.
 
     @cached_property
     def _nodes(self) -> dict[type[ast.AST], list[ast.AST]]:
-        """Every node by its type, in the order of the source; and its parent on the way."""
-        found: dict[type[ast.AST], list[ast.AST]] = {}
-        parents = self._parents
+        """Every node with a place by its type, in the order of the source; and its parent on the way."""
+        # Nothing takes the lint longer, so it is written for speed.
+        found: dict[type[ast.AST], list[ast.AST]] = {kind: [] for kind in _FIELDS}
+        parents, binders, fields = self._parents, self._binders, _FIELDS
         waiting: list[ast.AST] = [self.source.tree]
         while waiting:
             node = waiting.pop()
-            found.setdefault(type(node), []).append(node)
-            children: list[ast.AST] = []
-            for name in node._fields:
-                value = getattr(node, name, None)
-                if isinstance(value, list):
-                    children += [each for each in value if isinstance(each, ast.AST)]
-                elif isinstance(value, ast.AST) and not isinstance(value, ast.expr_context):
-                    children.append(value)
-            for child in reversed(children):
-                parents[child] = node
-                waiting.append(child)
+            kind = node.__class__
+            found[kind].append(node)
+            if kind in BINDERS:
+                binders.append(node)
+            for name in fields[kind]:
+                value = getattr(node, name)
+                if value.__class__ is list:
+                    for child in reversed(value):
+                        if child is not None:
+                            parents[child] = node
+                            waiting.append(child)
+                elif value is not None and isinstance(value, ast.AST):
+                    parents[value] = node
+                    waiting.append(value)
         return found
 
     def all(self, kind: type[Node]) -> list[Node]:
@@ -84,7 +101,7 @@ class Reading:
 
     def function(self, node: ast.AST) -> Function | None:
         """The innermost function around a node."""
-        return next((each for each in self.around(node) if isinstance(each, Function)), None)
+        return self._nearest(node, _FUNCTIONS)
 
     def scope(self, node: ast.AST) -> Function | ast.Module:
         """The innermost function around a node, or the file."""
@@ -92,7 +109,15 @@ class Reading:
 
     def class_of(self, node: ast.AST) -> ast.ClassDef | None:
         """The innermost class around a node."""
-        return next((each for each in self.around(node) if isinstance(each, ast.ClassDef)), None)
+        return self._nearest(node, _CLASSES)
+
+    def _nearest(self, node: ast.AST, kinds: frozenset[type[Node]]) -> Node | None:
+        _ = self._nodes
+        parents = self._parents
+        inner = parents.get(node)
+        while inner is not None and inner.__class__ not in kinds:
+            inner = parents.get(inner)
+        return inner
 
     def text(self, node: ast.expr | ast.stmt) -> str:
         """A node as it is written, on one line."""
@@ -101,18 +126,12 @@ class Reading:
     # What names mean.
 
     @cached_property
-    def _imported(self) -> dict[str, str]:
-        """Name -> what an import anywhere in the file binds it to."""
-        found: dict[str, str] = {}
-        for statement in self.all(ast.Import):
-            for alias in statement.names:
-                top = alias.name.partition(".")[0]
-                found[alias.asname or top] = alias.name if alias.asname else top
-        for origin in self.all(ast.ImportFrom):
-            for alias in origin.names:
-                if origin.module and not origin.level:
-                    found[alias.asname or alias.name] = f"{origin.module}.{alias.name}"
-        return found
+    def _imported(self) -> dict[str, set[str]]:
+        return imported_names(self)
+
+    @cached_property
+    def _bound_otherwise(self) -> set[str]:
+        return bound_otherwise(self) & self._imported.keys()
 
     def full_name(self, node: ast.expr) -> str | None:
         """`torch.nn.functional.softmax` for `F.softmax`, by the imports of the file; None for what isn't imported."""
@@ -122,12 +141,24 @@ class Reading:
             node = node.value
         if not isinstance(node, ast.Name) or node.id not in self._imported:
             return None
-        return ".".join((self._imported[node.id], *reversed(parts)))
+        meanings = self._imported[node.id]
+        several = len(meanings) > 1 or node.id in self._bound_otherwise
+        start = imported_here(self, node) if several else next(iter(meanings))
+        return None if start is None else ".".join((start, *reversed(parts)))
 
     def is_torch(self, call: ast.Call, *names: str) -> bool:
         """Whether a call is of one of torch's functions or layers by these last names: `softmax` in any torch module."""
         full = self.full_name(call.func)
         return full is not None and full.partition(".")[0] == "torch" and full.rpartition(".")[2] in names
+
+    def torch_calls(self, *names: str) -> Iterator[tuple[ast.Call, str]]:
+        """The calls of torch's functions or layers by these last names, however they are imported; and which it is."""
+        meanings = ((alias, full) for alias, every in self._imported.items() for full in every)
+        written = {*names, *(alias for alias, full in meanings if full.rpartition(".")[2] in names)}
+        for call in self.calls(*sorted(written)):
+            full = self.full_name(call.func)
+            if full is not None and full.partition(".")[0] == "torch" and full.rpartition(".")[2] in names:
+                yield call, full.rpartition(".")[2]
 
     # Where values come from and go to.
 
@@ -151,35 +182,36 @@ class Reading:
         """The places that read the value which an assignment to a name gives, as far as that is sure."""
         scope = self.scope(target)
         found: list[ast.Name] = []
-        for name in self._loads(scope).get(target.id, ()):
+        for name in self._loads.get((scope, target.id), ()):
             binding = self.definition(name)
             if binding is not None and binding.target is target:
                 found.append(name)
         return found
 
-    def _loads(self, scope: ast.AST) -> dict[str, list[ast.Name]]:
-        known = self._loads_of
-        if scope not in known:
-            known[scope] = {}
-            for name in self.all(ast.Name):
-                if isinstance(name.ctx, ast.Load) and self.scope(name) is scope:
-                    known[scope].setdefault(name.id, []).append(name)
-        return known[scope]
-
     @cached_property
-    def _loads_of(self) -> dict[ast.AST, dict[str, list[ast.Name]]]:
-        return {}
+    def _loads(self) -> dict[tuple[ast.AST, str], list[ast.Name]]:
+        """Scope and name -> where it is read in the scope."""
+        found: dict[tuple[ast.AST, str], list[ast.Name]] = {}
+        for name in self.all(ast.Name):
+            if isinstance(name.ctx, ast.Load):
+                found.setdefault((self.scope(name), name.id), []).append(name)
+        return found
 
     def bindings(self, scope: ast.AST, name: str) -> list[Binding]:
         """Every assignment to a name in a function or file, in order."""
         known = self._bindings_of
         if scope not in known:
-            known[scope] = bindings_in(scope)
+            known[scope] = bindings_by(self._binders_in.get(scope, ()))
         return known[scope].get(name, [])
 
     @cached_property
     def _bindings_of(self) -> dict[ast.AST, dict[str, list[Binding]]]:
         return {}
+
+    @cached_property
+    def _binders_in(self) -> dict[ast.AST, list[ast.AST]]:
+        _ = self._nodes
+        return scopes_of(self._binders, self._parents)
 
     def layer(self, func: ast.expr) -> ast.Call | None:
         """The call that makes what is called: `nn.LSTM(...)` for `self.lstm`, if it is made in one way only."""
@@ -188,7 +220,7 @@ class Reading:
                 made = self.origin(func)
             case ast.Attribute(value=ast.Name(id="self"), attr=attribute):
                 owner = self.class_of(func)
-                values = [] if owner is None else self._attributes(owner).get(attribute, [])
+                values = [] if owner is None else self.assigned(owner, attribute)
                 if len(values) != 1:
                     return None
                 made = values[0]
@@ -196,24 +228,27 @@ class Reading:
                 return None
         return made if isinstance(made, ast.Call) else None
 
-    def _attributes(self, owner: ast.ClassDef) -> dict[str, list[ast.expr]]:
-        """Attribute -> what `self.attribute = ...` assigns anywhere in a class."""
-        known = self._attributes_of
-        if owner not in known:
-            known[owner] = {}
-            statements: list[ast.Assign | ast.AnnAssign] = [*self.all(ast.Assign), *self.all(ast.AnnAssign)]
-            for statement in statements:
-                targets = statement.targets if isinstance(statement, ast.Assign) else [statement.target]
-                for target in targets:
-                    match target:
-                        case ast.Attribute(value=ast.Name(id="self"), attr=attribute):
-                            if statement.value is not None and self.class_of(statement) is owner:
-                                known[owner].setdefault(attribute, []).append(statement.value)
-        return known[owner]
+    def assigned(self, owner: ast.ClassDef, attribute: str) -> list[ast.expr]:
+        """What is assigned to `self.attribute` anywhere in a class; the attribute itself for what is no expression."""
+        return self._attributes.get((owner, attribute), [])
 
     @cached_property
-    def _attributes_of(self) -> dict[ast.ClassDef, dict[str, list[ast.expr]]]:
-        return {}
+    def _attributes(self) -> dict[tuple[ast.ClassDef, str], list[ast.expr]]:
+        """Class and attribute -> what is assigned to it."""
+        found: dict[tuple[ast.ClassDef, str], list[ast.expr]] = {}
+        for target in self.all(ast.Attribute):
+            if isinstance(target.ctx, ast.Load) or not isinstance(target.value, ast.Name) or target.value.id != "self":
+                continue
+            owner = self.class_of(target)
+            given: ast.expr = target
+            match self.parent(target):
+                case ast.AnnAssign(value=None):
+                    continue
+                case ast.Assign(value=value) | ast.AnnAssign(value=ast.expr() as value):
+                    given = value
+            if owner is not None:
+                found.setdefault((owner, target.attr), []).append(given)
+        return found
 
     # What shapes they have.
 

@@ -3,115 +3,267 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import product
+from typing import TypeAlias
 
 import libcst as cst
 
 from shapeguard.diagnostics import Edit, Fix, Span
 from shapeguard.lint.reading import Reading
 from shapeguard.lint.rule import Argument, Arguments, Change, Repair, Replacement
+from shapeguard.source.comments import scan_comments
+from shapeguard.source.file import parse
 
-_BINDS_TIGHTEST = (ast.Name, ast.Attribute, ast.Call, ast.Subscript, ast.Constant)
-_NEEDS_NO_PARENTHESES = (ast.Call, ast.keyword, ast.Assign, ast.AnnAssign, ast.Return, ast.Expr, ast.Tuple, ast.List)
-"""Around these an expression of any kind can stand, but for a generator, a walrus and a `yield`."""
+Swaps: TypeAlias = Mapping[ast.AST, ast.expr]
+"""Expression -> what is to stand in its place."""
+
+_STRINGS = ("JoinedStr", "TemplateStr")
+_FEW = 4
+"""So many parts are tried with and without parentheses."""
+
+_NO_SPACE, _SPACE = cst.SimpleWhitespace(""), cst.SimpleWhitespace(" ")
 
 
 def fix_from(file: Reading, repair: Repair) -> Fix | None:
-    """The repair as edits; None where the source can't be changed in that way."""
+    """The repair as edits, to be shown only if a comment would go; None where the source can't be changed in that way."""
+    applicability = repair.applicability
     edits: list[Edit] = []
+    swaps: dict[ast.AST, ast.expr] = {}
     try:
         for change in repair.changes:
-            edit = _edit(file, change)
-            if edit is not None:
-                edits.append(edit)
-    except (cst.ParserSyntaxError, RecursionError):
+            node = change.node if isinstance(change, Replacement) else change.call
+            if node in swaps:
+                return None
+            wanted = _wanted(change)
+            before, after = file.source.segment(node), _written(file, node, wanted, change)
+            if after is None:
+                return None
+            swaps[node] = wanted
+            edits.append(_trimmed(file.source.span_of(node), before, after))
+            if _comments(before) != _comments(after):
+                applicability = "display"
+        together = len(edits) == 1 or _hold_together(file, edits, swaps)
+    except (cst.ParserSyntaxError, cst.CSTValidationError, SyntaxError, RecursionError):
         return None
-    return Fix(repair.message, tuple(edits), repair.applicability) if edits else None
+    real = tuple(each for each in edits if each.text != file.source.text_at(each.span))
+    return Fix(repair.message, real, applicability) if real and together else None
 
 
-def _edit(file: Reading, change: Change) -> Edit | None:
+# What the changed source must mean.
+
+
+def _wanted(change: Change) -> ast.expr:
+    """What is to stand there in the end; it holds the file's own nodes, where they stay."""
     match change:
         case Argument(call, value, keyword):
-            return _rewritten(file, call, lambda found: _with_argument(found, value, keyword))
+            new = _parsed(value)
+            if keyword is None:
+                return ast.Call(call.func, [*call.args, new], call.keywords)
+            named = ast.keyword(keyword, new)
+            if all(each.arg != keyword for each in call.keywords):
+                return ast.Call(call.func, call.args, [*call.keywords, named])
+            return ast.Call(call.func, call.args, [named if each.arg == keyword else each for each in call.keywords])
         case Arguments(call, values):
-            return _rewritten(file, call, lambda found: _with_arguments(found, values))
-        case Replacement(node):
-            return _trimmed(file.source.span_of(node), file.source.segment(node), _replaced(file, change))
+            return ast.Call(call.func, [_parsed(value) for value in values], [])
+        case Replacement(_, text, parts):
+            names = {f"_part_{index}": part for index, part in enumerate(parts)}
+            return _Filled(names).visit(_parsed(text.format(*names)))  # type: ignore[no-any-return] # it was an expression
 
 
-def _rewritten(file: Reading, call: ast.Call, rewrite: object) -> Edit | None:
-    """The edit that makes of a call what a function makes of its libcst node."""
-    span, text = file.source.span_of(call), file.source.segment(call)
+class _Filled(ast.NodeTransformer):
+    """Puts expressions in the place of names."""
+
+    def __init__(self, values: Mapping[str, ast.expr]) -> None:
+        self.values = values
+
+    def visit_Name(self, node: ast.Name) -> ast.expr:
+        """What the name stands for."""
+        return self.values.get(node.id, node)
+
+
+def _parsed(text: str) -> ast.expr:
+    return ast.parse(f"({text}\n)", mode="eval").body
+
+
+def _means(file: Reading, statement: ast.stmt, edits: Sequence[Edit], swaps: Swaps) -> bool:
+    """Whether a statement with these edits is what it was but for the swaps."""
+    span = _whole(file, statement)
+    pieces: list[str] = []
+    here = span.line, span.column
+    for edit in sorted(edits, key=lambda each: each.span):
+        start, end = (edit.span.line, edit.span.column), (edit.span.end_line, edit.span.end_column)
+        if start < here:
+            return False
+        pieces += (file.source.text_at(Span(*here, *start)), edit.text)
+        here = end
+    text = "".join((*pieces, file.source.text_at(Span(*here, span.end_line, span.end_column))))
+    text = text[2:] if text.startswith("elif") else text
+    indent = file.source.lines[span.line - 1][: span.column - 1]
+    inside = indent != "" and indent.isspace()
+    tree = parse(f"if 1:\n{indent}{text}" if inside else text)
+    if not isinstance(tree, ast.Module):
+        return False
+    body = tree.body[0].body if inside and isinstance(tree.body[0], ast.If) else tree.body
+    return len(tree.body) == len(body) == 1 and _same(statement, body[0], swaps)
+
+
+def _whole(file: Reading, statement: ast.stmt) -> Span:
+    """The place of a statement with its decorators."""
+    span = file.source.span_of(statement)
+    decorators = getattr(statement, "decorator_list", None)
+    if not decorators:
+        return span
+    line = file.source.span_of(decorators[0]).line
+    while not file.source.lines[line - 1].lstrip().startswith("@"):
+        line -= 1
+    return Span(line, span.column, span.end_line, span.end_column)
+
+
+def _same(one: object, other: object, swaps: Swaps) -> bool:
+    if isinstance(one, ast.AST):
+        if one in swaps:
+            # It may stand again in what takes its place.
+            return _same(swaps[one], other, {key: value for key, value in swaps.items() if key is not one})
+        return type(one) is type(other) and all(
+            _same(getattr(one, name, None), getattr(other, name, None), swaps) for name in one._fields if name != "ctx"
+        )
+    if isinstance(one, list) and isinstance(other, list):
+        return len(one) == len(other) and all(_same(*pair, swaps) for pair in zip(one, other, strict=True))
+    return type(one) is type(other) and one == other
+
+
+def _hold_together(file: Reading, edits: Sequence[Edit], swaps: Swaps) -> bool:
+    """Whether several changes mean together what each of them means alone."""
+    for statement in {file.statement(node) for node in swaps}:
+        span = _whole(file, statement)
+        first, last = (span.line, span.column), (span.end_line, span.end_column)
+        inside = [
+            each
+            for each in edits
+            if first <= (each.span.line, each.span.column) and (each.span.end_line, each.span.end_column) <= last
+        ]
+        if not _means(file, statement, inside, swaps):
+            return False
+    return True
+
+
+# How it is written.
+
+
+def _written(file: Reading, node: ast.expr, wanted: ast.expr, change: Change) -> str | None:
+    """How an expression is written when it is what is wanted."""
+    parts = change.parts if isinstance(change, Replacement) else ()
+    if any(type(each).__name__ in _STRINGS for part in (node, *parts) for each in file.around(part)):
+        return None  # what stands where in such a string isn't sure, and quotes in it would have to differ
+    span, statement = file.source.span_of(node), file.statement(node)
+    if isinstance(change, Replacement):
+        texts = _replacements(change.text, [file.source.segment(part) for part in parts])
+    else:
+        texts = iter((_rewritten(file.source.segment(node), change),))
+    return next((text for text in texts if _means(file, statement, [Edit(span, text)], {node: wanted})), None)
+
+
+def _replacements(text: str, parts: Sequence[str]) -> Iterator[str]:
+    """The ways to write a replacement, those with the fewest parentheses first."""
+    for closed in sorted(product((False, True), repeat=min(len(parts), _FEW)), key=sum):
+        every = (*closed, *(True for _ in parts[_FEW:]))
+        written = text.format(*(f"({part})" if each else part for part, each in zip(parts, every, strict=True)))
+        yield written
+        yield f"({written})"
+
+
+def _comments(text: str) -> list[str]:
+    return [each.text for each in scan_comments(text).values()]
+
+
+def _rewritten(text: str, change: Argument | Arguments) -> str:
+    """The text of a call with other arguments."""
     module = cst.parse_module(f"({text}\n)")  # in parentheses it may go over several lines
-    statement = module.body[0]
-    assert isinstance(statement, cst.SimpleStatementLine)
+    statement = cst.ensure_type(module.body[0], cst.SimpleStatementLine)
     expression = cst.ensure_type(statement.body[0], cst.Expr).value
-    found = cst.ensure_type(expression, cst.Call).with_changes(lpar=(), rpar=())
-    assert callable(rewrite)
-    return _trimmed(span, text, module.code_for_node(rewrite(found)))
+    call = cst.ensure_type(expression, cst.Call).with_changes(lpar=(), rpar=())
+    match change:
+        case Argument(_, value, keyword):
+            return module.code_for_node(_with_argument(call, cst.parse_expression(value), keyword))
+        case Arguments(_, values):
+            return module.code_for_node(_with_arguments(call, values))
 
 
-def _with_argument(call: cst.Call, value: str, keyword: str | None) -> cst.Call:
-    arguments = list(call.args)
-    new = cst.parse_expression(value)
-    if keyword is not None:
+def _with_argument(call: cst.Call, value: cst.BaseExpression, keyword: str | None) -> cst.Call:
+    arguments = [_closed(each) for each in call.args]
+    if keyword is None:
+        added = cst.Arg(value)
+        named = (i for i, each in enumerate(arguments) if each.keyword is not None or each.star == "**")
+        where = next(named, len(arguments))
+    else:
         for position, each in enumerate(arguments):
             if each.keyword is not None and each.keyword.value == keyword:
-                arguments[position] = each.with_changes(value=new)
+                arguments[position] = each.with_changes(value=value)
                 return call.with_changes(args=arguments)
-    equal = cst.AssignEqual(cst.SimpleWhitespace(""), cst.SimpleWhitespace(""))
-    added = cst.Arg(new) if keyword is None else cst.Arg(new, cst.Name(keyword), equal)
-    where = len(arguments)
-    if keyword is None:
-        where = next((i for i, each in enumerate(arguments) if each.keyword is not None or each.star == "**"), where)
+        added = cst.Arg(value, cst.Name(keyword), cst.AssignEqual(_NO_SPACE, _NO_SPACE))
+        where = len(arguments)
     if where < len(arguments):
-        added = added.with_changes(comma=cst.Comma(whitespace_after=cst.SimpleWhitespace(" ")))
+        after = cst.Comma(whitespace_after=_between(_before(call, where), _SPACE))
+        arguments.insert(where, added.with_changes(comma=after))
     elif arguments:
-        last = arguments[-1]
-        if isinstance(last.comma, cst.Comma):
-            # It stood before the closing parenthesis, perhaps with a line's end after it: so does the new one's.
-            added = added.with_changes(comma=last.comma)
-            between = arguments[-2].comma if len(arguments) > 1 else None
-            if not isinstance(between, cst.Comma):
-                between = cst.Comma(whitespace_after=cst.SimpleWhitespace(" "))
-            arguments[-1] = last.with_changes(comma=between)
-        else:
-            arguments[-1] = last.with_changes(
-                comma=cst.Comma(whitespace_after=cst.SimpleWhitespace(" ")),
-                whitespace_after_arg=cst.SimpleWhitespace(""),
-            )
-            added = added.with_changes(whitespace_after_arg=last.whitespace_after_arg)
-    arguments.insert(where, added)
+        arguments[-1:] = _one_more(arguments[-1], added, _before(call, where - 1))
+    else:
+        arguments.append(added)
     return call.with_changes(args=arguments)
 
 
+def _before(call: cst.Call, position: int) -> cst.BaseParenthesizableWhitespace:
+    """The space before an argument."""
+    if position == 0:
+        return call.whitespace_before_args
+    return cst.ensure_type(call.args[position - 1].comma, cst.Comma).whitespace_after
+
+
+def _one_more(last: cst.Arg, added: cst.Arg, before: cst.BaseParenthesizableWhitespace) -> tuple[cst.Arg, cst.Arg]:
+    """The last argument and one more, set as the last one was: on a line of its own, if that had one."""
+    has_comma = isinstance(last.comma, cst.Comma)
+    closing = last.comma.whitespace_after if isinstance(last.comma, cst.Comma) else last.whitespace_after_arg
+    between = _between(before, closing)
+    if isinstance(between, cst.ParenthesizedWhitespace) and isinstance(closing, cst.ParenthesizedWhitespace):
+        closing = closing.with_changes(first_line=cst.TrailingWhitespace())
+    if has_comma:
+        comma = cst.ensure_type(last.comma, cst.Comma).with_changes(whitespace_after=between)
+        return last.with_changes(comma=comma), added.with_changes(comma=cst.Comma(whitespace_after=closing))
+    comma = cst.Comma(whitespace_after=between)
+    return (
+        last.with_changes(comma=comma, whitespace_after_arg=_NO_SPACE),
+        added.with_changes(whitespace_after_arg=closing),
+    )
+
+
+def _between(
+    before: cst.BaseParenthesizableWhitespace, behind: cst.BaseParenthesizableWhitespace
+) -> cst.BaseParenthesizableWhitespace:
+    """What separates two arguments where `before` stands before one; a comment on that one's line is in `behind`."""
+    if not isinstance(before, cst.ParenthesizedWhitespace):
+        return _SPACE
+    first_line = behind.first_line if isinstance(behind, cst.ParenthesizedWhitespace) else cst.TrailingWhitespace()
+    return cst.ParenthesizedWhitespace(first_line, indent=True, last_line=before.last_line)
+
+
+def _closed(argument: cst.Arg) -> cst.Arg:
+    """The argument with parentheses of its own, where a call's own may have been meant: `f(x for x in y)`."""
+    value = argument.value
+    if not isinstance(value, cst.GeneratorExp) or value.lpar:
+        return argument
+    return argument.with_changes(value=value.with_changes(lpar=[cst.LeftParen()], rpar=[cst.RightParen()]))
+
+
 def _with_arguments(call: cst.Call, values: Sequence[str]) -> cst.Call:
-    comma = cst.Comma(whitespace_after=cst.SimpleWhitespace(" "))
+    comma = cst.Comma(whitespace_after=_SPACE)
     arguments = [cst.Arg(cst.parse_expression(value), comma=comma) for value in values]
     arguments[-1:] = [each.with_changes(comma=cst.MaybeSentinel.DEFAULT) for each in arguments[-1:]]
-    return call.with_changes(args=arguments, whitespace_before_args=cst.SimpleWhitespace(""))
+    return call.with_changes(args=arguments, whitespace_before_args=_NO_SPACE)
 
 
-def _replaced(file: Reading, change: Replacement) -> str:
-    """What takes the place of an expression."""
-    plain = change.text == "{}"
-    parts = [_part(file, each, bare=plain) for each in change.parts]
-    text = change.text.format(*parts)
-    tree = ast.parse(f"({text}\n)", mode="eval").body
-    if isinstance(tree, _BINDS_TIGHTEST) or isinstance(file.parent(change.node), _NEEDS_NO_PARENTHESES):
-        return text
-    return f"({text})"
-
-
-def _part(file: Reading, node: ast.expr, *, bare: bool) -> str:
-    text = file.source.segment(node)
-    return text if bare or isinstance(node, _BINDS_TIGHTEST) else f"({text})"
-
-
-def _trimmed(span: Span, before: str, after: str) -> Edit | None:
-    """The edit without what stays the same at both ends; None if nothing changes."""
-    if before == after:
-        return None
+def _trimmed(span: Span, before: str, after: str) -> Edit:
+    """The edit without what stays the same at both ends."""
     start = 0
     while start < min(len(before), len(after)) and before[start] == after[start]:
         start += 1
