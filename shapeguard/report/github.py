@@ -2,31 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from shapeguard.diagnostics import Diagnostic, Severity
+from shapeguard.report.findings import Findings
+from shapeguard.report.wording import lines_below, sentence
 
-from shapeguard.diagnostics import Diagnostic
-
-
-def render(diagnostics: Sequence[Diagnostic], files: int, *, colour: bool = False) -> str:
-    """An `::error` line per finding."""
-    del files, colour
-    return "".join(f"{_command(diagnostic)}\n" for diagnostic in diagnostics)
+_COMMANDS: dict[Severity, str] = {"error": "error", "warning": "warning", "info": "notice"}
 
 
-def _command(diagnostic: Diagnostic) -> str:
-    span = diagnostic.span
-    properties = {"title": f"{diagnostic.code} {diagnostic.name}", "file": diagnostic.path}
-    first = diagnostic.message
-    if diagnostic.cell:
-        # The lines of a notebook's file are those of its JSON.
-        first = f"cell {diagnostic.cell}, line {span.line}: {first}"
-    else:
+def render(findings: Findings) -> str:
+    """A command per finding."""
+    return "".join(f"{_command(found)}\n" for found in findings.diagnostics)
+
+
+def _command(found: Diagnostic) -> str:
+    span = found.span
+    properties = {"title": f"{found.code} {found.name}", "file": found.path}
+    if not found.cell:  # the lines of a notebook's file are those of its JSON
         properties["line"], properties["endLine"] = str(span.line), str(span.end_line)
         if span.line == span.end_line:  # columns are refused for a stretch of several lines
             properties["col"], properties["endColumn"] = str(span.column), str(span.end_column)
-    hint = () if diagnostic.hint is None else (f"hint: {diagnostic.hint}",)
     written = ",".join(f"{key}={_property(value)}" for key, value in properties.items())
-    return f"::error {written}::{_data(chr(10).join((first, *diagnostic.notes, *hint)))}"
+    return f"::{_COMMANDS[found.severity]} {written}::{_data(chr(10).join((sentence(found), *lines_below(found))))}"
 
 
 def _data(text: str) -> str:

@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from shapeguard.diagnostics import Span
-from shapeguard.report.json_lines import positions
 
 if TYPE_CHECKING:
     from shapeguard.infer.analysis import Analysis, Expression
@@ -77,11 +76,15 @@ def render_json(source: Source, analysis: Analysis, chosen: Sequence[str] | None
     return json.dumps({"file": source.path, "expressions": expressions}) + "\n"
 
 
+def _positions(span: Span) -> dict[str, int]:
+    return {"line": span.line, "column": span.column, "end_line": span.end_line, "end_column": span.end_column}
+
+
 def _object(source: Source, expression: Expression) -> dict[str, Any]:
     cell, span = source.located(expression.span)
     return {
         **({"cell": cell} if cell else {}),
-        **positions(span),
+        **_positions(span),
         "function": expression.function,
         "text": expression.text,
         "shape": None if expression.shape is None else list(expression.shape),

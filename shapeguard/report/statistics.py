@@ -1,30 +1,40 @@
-"""How much of a program the static checker tracks, and which calls lose it."""
+"""How many findings of each kind there are, and how many of them `--fix` mends."""
 
 from __future__ import annotations
 
-from shapeguard.diagnostics import Tracking
-from shapeguard.report.text import count
+import json
+from collections import Counter
+from collections.abc import Sequence
 
-_SHOWN = 20
+from shapeguard.diagnostics import Diagnostic
+from shapeguard.report.wording import is_fixable, summary
+
+FORMATS = ("full", "concise", "json")
+"""The output formats in which the counts take the place of the findings."""
 
 
-def render(tracking: Tracking) -> str:
-    """The share of tensor expressions whose shape is known, and the calls that cost the most of the rest."""
-    known, expressions, lost = tracking.known, tracking.expressions, tracking.lost
-    verb = "has" if known == 1 else "have"
-    share = f" ({100 * known / expressions:.0f} %)" if expressions else ""
-    tracked = f"{known:,} of {count(expressions, 'tensor expression')} {verb} a known shape{share}"
-    lines = [f"{tracked}, {tracking.complete:,} on every axis."]
-    if lost:
-        ranked = sorted(lost.items(), key=lambda item: (-item[1], item[0]))
-        width = len(f"{ranked[0][1]:,}")
-        lines += ["Track is lost at:", *(f"    {number:>{width},}  {call}" for call, number in ranked[:_SHOWN])]
-        if len(ranked) > _SHOWN:
-            rest = ranked[_SHOWN:]
-            total = sum(number for _, number in rest)
-            lines.append(f"    {total:>{width},}  in {count(len(rest), 'other call')}")
-    if tracking.exhausted:
-        lines += ["Given up as too long:", *(f"    {name}" for name in tracking.exhausted[:_SHOWN])]
-        if len(tracking.exhausted) > _SHOWN:
-            lines.append(f"    and {count(len(tracking.exhausted) - _SHOWN, 'other')}")
-    return "\n".join(lines) + "\n"
+def render(diagnostics: Sequence[Diagnostic], files: int, *, as_json: bool = False) -> str:
+    """A line for each kind, the most frequent first, and the summary; or a list of objects."""
+    counts = Counter((found.code, found.name) for found in diagnostics)
+    fixable = Counter(found.code for found in diagnostics if is_fixable(found))
+    ranked = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+    if as_json:
+        objects = [
+            {
+                "code": code,
+                "name": name,
+                "count": number,
+                "fixable": fixable[code] == number,
+                "fixable_count": fixable[code],
+            }
+            for (code, name), number in ranked
+        ]
+        return json.dumps(objects, indent=2) + "\n"
+    width = max((len(f"{number:,}") for number in counts.values()), default=0)
+    lines = [f"{number:>{width},}  {code}  {_mark(fixable[code], number)} {name}" for (code, name), number in ranked]
+    return "\n".join([*lines, *summary(diagnostics, files)]) + "\n"
+
+
+def _mark(fixable: int, number: int) -> str:
+    """`[*]` for all of them, `[-]` for some."""
+    return "[*]" if fixable == number else "[-]" if fixable else "[ ]"
