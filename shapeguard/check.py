@@ -4,32 +4,34 @@ from __future__ import annotations
 
 import gc
 import os
-import signal
 import traceback
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from shapeguard.catalog import chosen_codes, codes_meant
 from shapeguard.config import Config, UsageError
 from shapeguard.diagnostics import Diagnostic, Span, Tracking
 from shapeguard.infer.analysis import Analysis
-from shapeguard.infer.interpreter import analyse
 from shapeguard.kinds import OF_SHAPES
-from shapeguard.lint.finding import lint
-from shapeguard.rules import RULES
 from shapeguard.source.file import Source
-from shapeguard.source.find import find_files
-from shapeguard.source.read import is_relevant, read_bytes, read_source, source_from
+from shapeguard.source.find import find_files, ignored_in
+from shapeguard.source.read import is_relevant, mentions_tensors, read_bytes, read_source, source_from
+from shapeguard.source.traces import Trace, forget_traces, keep_traces, news
 
+if TYPE_CHECKING:
+    from shapeguard.cache import Cache
+
+# What knows of rules and of shapes is loaded where a file is checked: a run over files that are all known needs none.
 _FEW = 16
 """So many files are checked sooner than another process has started."""
 _CHUNK_AT_MOST = 16
 _OBJECTS_BETWEEN_COLLECTIONS = 500_000
 """More than one file's analysis makes, unless it gets out of hand."""
+_LOADED_ONCE = ("shapeguard.check", "shapeguard.infer.interpreter", "shapeguard.lint.finding", "shapeguard.rules")
 
 
 @dataclass(frozen=True)
@@ -43,19 +45,42 @@ class Outcome:
     tracking: Tracking = field(default_factory=Tracking)
 
 
-def check_paths(paths: Sequence[str], config: Config, *, jobs: int | None = None) -> Outcome:
+def check_paths(
+    paths: Sequence[str],
+    config: Config,
+    *,
+    jobs: int | None = None,
+    cached: bool = False,
+    progress: Callable[[int, int], object] | None = None,
+) -> Outcome:
     """Check all files below the paths, in up to `jobs` processes: as many as there are processors, if None.
 
-    A file that can't be checked is a finding and stops nothing; a path or a code that doesn't exist is a UsageError.
+    `progress` is told how many files are done, of how many. A file that can't be checked is a finding and stops
+    nothing; a path or a code that doesn't exist is a UsageError.
     """
-    codes = chosen_codes(config)
     files = find_files(paths, config)
-    jobs = min(jobs or _processors(), len(files))
-    if jobs <= 1 or len(files) < _FEW:
-        return _check_in_turn((files, codes, config))
-    size = min(_CHUNK_AT_MOST, max(1, len(files) // (4 * jobs)))
-    chunks = [(files[start : start + size], codes, config) for start in range(0, len(files), size)]
-    return joined(_in_processes(chunks, jobs))
+    memory = _opened(config) if cached else None
+    known = memory.known(files) if memory else {}
+    outcomes = {file: Outcome(diagnostics, 1, tracking) for file, (diagnostics, tracking) in known.items()}
+    waiting = [file for file in files if file not in outcomes]
+    if waiting or not files:
+        for part in _parts(waiting, config, jobs or _processors(), traced=cached):
+            outcomes.update(part.outcomes)
+            if memory:
+                memory.add(
+                    {file: (each.diagnostics, each.tracking) for file, each in part.outcomes.items()}, part.traces
+                )
+            if progress:
+                progress(len(outcomes), len(files))
+    if memory:
+        memory.save()
+    return joined(outcomes[file] for file in files)
+
+
+def _opened(config: Config) -> Cache:
+    from shapeguard.cache import open_cache  # noqa: PLC0415 - not all want one
+
+    return open_cache(config)
 
 
 def check_file(path: str, codes: frozenset[str], config: Config) -> Outcome:
@@ -63,7 +88,7 @@ def check_file(path: str, codes: frozenset[str], config: Config) -> Outcome:
     data = read_bytes(path)
     if isinstance(data, Diagnostic):
         codes = codes_in(path, codes, config)
-        return Outcome(tuple(each for each in (data,) if each.code in codes), files=1)
+        return weighed(Outcome(tuple(each for each in (data,) if each.code in codes), files=1), config)
     return check_bytes(path, data, codes, config)
 
 
@@ -74,31 +99,61 @@ def check_bytes(path: str, data: bytes, codes: frozenset[str], config: Config) -
         return Outcome(files=1)
     source = source_from(path, data)
     if isinstance(source, Diagnostic):
-        return Outcome(tuple(each for each in (source,) if each.code in codes), files=1)
-    return check_source(source, codes, preview=config.preview)
+        return weighed(Outcome(tuple(each for each in (source,) if each.code in codes), files=1), config)
+    return weighed(check_source(source, codes, preview=config.preview), config)
+
+
+def weighed(outcome: Outcome, config: Config) -> Outcome:
+    """The same with the severities that the configuration asks for."""
+    if not config.severity:
+        return outcome
+    every = outcome.diagnostics
+    severities = [config.severity_of(each.code, each.name, each.severity) for each in every]
+    changed = (replace(each, severity=severity) for each, severity in zip(every, severities, strict=True))
+    return replace(outcome, diagnostics=tuple(changed))
 
 
 def codes_in(path: str, codes: frozenset[str], config: Config) -> frozenset[str]:
     """The codes that are reported in this file."""
-    return codes - frozenset().union(*map(codes_meant, config.ignored_in(path)))
+    from shapeguard.catalog import codes_meant  # noqa: PLC0415
+
+    return codes - frozenset().union(*map(codes_meant, ignored_in(path, config)))
+
+
+def analyse(source: Source, *, guessing: bool = False) -> Analysis:
+    """What the static checker says of a file; never raises, whatever is in it."""
+    from shapeguard.infer.interpreter import analyse as interpreted  # noqa: PLC0415
+
+    return interpreted(source, guessing=guessing)
 
 
 def check_source(source: Source, codes: frozenset[str], *, preview: bool = False) -> Outcome:
     """Check what is in a file, without the findings that a comment in it silences."""
+    from shapeguard.catalog import CODES_IN_SHORT  # noqa: PLC0415
+    from shapeguard.lint.finding import lint  # noqa: PLC0415
+    from shapeguard.rules import OUTLINES  # noqa: PLC0415
+    from shapeguard.source.silencing import sift, unused  # noqa: PLC0415
+
     if source.skipped:
         return Outcome(files=1)
+    if not mentions_tensors(source.text):  # and so holds nothing but comments to check
+        idle = unused(source, frozenset(), codes, CODES_IN_SHORT)
+        return Outcome(tuple(_placed(source, each) for each in idle), files=1)
     if not source.tree.body:
         return Outcome(tuple(each for each in source.errors if each.code in codes), files=1)
-    rules = [rule for rule in RULES if rule.code in codes]
+    rules = [rule for rule in OUTLINES if rule.kind.code in codes]
     shapes = cache(lambda: analyse(source))
     analysis = Analysis()
     try:
-        linted = [each for each in lint(source, rules, lambda: shapes().tensors) if preview or not each.preview]
+        linted = list(lint(source, rules, lambda: shapes().tensors))
         if codes & OF_SHAPES:
             analysis = shapes()
         both = (*analysis.diagnostics, *linted)
         found = dict.fromkeys(sorted(both, key=lambda each: (each.span, each.code, each.message)))
-        kept = [each for each in found if not source.suppresses(each)]
+        sifted = sift(source, found)
+        kept = [each for each in sifted.kept if preview or not each.preview]
+        if not source.errors and not analysis.exhausted:  # else something may not have been found
+            kept = sorted((*kept, *unused(source, sifted.used, codes, CODES_IN_SHORT)), key=lambda each: each.span)
     except Exception as error:  # noqa: BLE001 - one file doesn't stop the run
         analysis, kept = Analysis(), [_failure(source.path, error)]
     reported = tuple(each for each in (*source.errors, *(_placed(source, each) for each in kept)) if each.code in codes)
@@ -159,19 +214,48 @@ def joined(outcomes: Iterable[Outcome]) -> Outcome:
     return Outcome(diagnostics, sum(each.files for each in every), tracking)
 
 
-_Chunk = tuple[Sequence[str], frozenset[str], Config]
+@dataclass(frozen=True)
+class _Part:
+    """What one process has to tell of some files."""
+
+    outcomes: dict[str, Outcome]
+    traces: dict[str, Trace] = field(default_factory=dict)
 
 
-def _check_in_turn(chunk: _Chunk) -> Outcome:
+def _parts(files: Sequence[str], config: Config, jobs: int, *, traced: bool) -> Iterator[_Part]:
+    """The outcomes of files that are checked in up to so many processes."""
+    from shapeguard.catalog import chosen_codes  # noqa: PLC0415
+
+    codes = chosen_codes(config)
+    jobs = 1 if len(files) < _FEW else min(jobs, len(files))
+    size = min(_CHUNK_AT_MOST, max(1, len(files) // (4 * jobs)))
+    chunks = [files[start : start + size] for start in range(0, len(files), size)]
+    work = partial(_check_in_turn, codes=codes, config=config, traced=traced)
+    if jobs > 1:
+        from shapeguard.processes import in_processes  # noqa: PLC0415 - few files need no other process
+
+        yield from in_processes(work, chunks, jobs, partial(_died, codes=codes), _LOADED_ONCE)
+        return
+    forget_traces()
+    yield from map(work, chunks)
+
+
+def _check_in_turn(files: Sequence[str], codes: frozenset[str], config: Config, *, traced: bool) -> _Part:
     """Check files one after the other."""
-    files, codes, config = chunk
-    outcomes: list[Outcome] = []
+    if traced:
+        keep_traces()
+    outcomes: dict[str, Outcome] = {}
     with _collecting_seldom():
         for file in files:
-            outcomes.append(check_file(file, codes, config))
+            outcomes[file] = check_file(file, codes, config)
             # All that was made for the file is young, and garbage now.
             gc.collect(0)
-    return joined(outcomes)
+    return _Part(outcomes, news())
+
+
+def _died(file: str, codes: frozenset[str]) -> _Part:
+    found = _failed(file, "the process that checked this file died", ())
+    return _Part({file: Outcome((found,) if found.code in codes else (), files=1)})
 
 
 @contextmanager
@@ -183,57 +267,6 @@ def _collecting_seldom() -> Iterator[None]:
         yield
     finally:
         gc.set_threshold(*before)
-
-
-def _in_processes(chunks: Sequence[_Chunk], jobs: int) -> list[Outcome]:
-    """The outcome of each chunk, in their order. A file that kills its process is found by halving its chunk."""
-    # Loaded here, because few files need no other process.
-    from concurrent.futures import BrokenExecutor, Future, ProcessPoolExecutor  # noqa: PLC0415
-    from multiprocessing import get_all_start_methods, get_context  # noqa: PLC0415
-
-    # A plain fork of a process that has threads, as one with torch in it does, may hang.
-    method = "forkserver" if "forkserver" in get_all_start_methods() else "spawn"
-    pool = ProcessPoolExecutor(jobs, mp_context=get_context(method), initializer=_leave_interrupts_alone)
-    futures: list[Future[Outcome]] = []
-    outcomes: list[Outcome | None] = []
-    try:
-        with suppress(BrokenExecutor):
-            futures += [pool.submit(_check_in_turn, chunk) for chunk in chunks]
-        for future in futures:
-            try:
-                outcomes.append(future.result())
-            except BrokenExecutor:
-                outcomes.append(None)
-    finally:
-        pool.shutdown(cancel_futures=True)
-    outcomes += [None] * (len(chunks) - len(outcomes))
-    return [
-        _without_what_kills(chunk) if outcome is None else outcome
-        for chunk, outcome in zip(chunks, outcomes, strict=True)
-    ]
-
-
-def _without_what_kills(chunk: _Chunk) -> Outcome:
-    """The outcome of a chunk that was in work, or waiting, when a process died."""
-    from concurrent.futures import BrokenExecutor, ProcessPoolExecutor  # noqa: PLC0415
-    from multiprocessing import get_context  # noqa: PLC0415
-
-    files, codes, config = chunk
-    with ProcessPoolExecutor(1, mp_context=get_context("spawn"), initializer=_leave_interrupts_alone) as pool:
-        try:
-            return pool.submit(_check_in_turn, chunk).result()
-        except BrokenExecutor:
-            pass
-    if len(files) > 1:
-        middle = len(files) // 2
-        return joined(_without_what_kills((part, codes, config)) for part in (files[:middle], files[middle:]))
-    found = _failed(files[0], "the process that checked this file died", ())
-    return Outcome((found,) if found.code in codes else (), files=1)
-
-
-def _leave_interrupts_alone() -> None:
-    """Ctrl-C is for the process that was started by hand; it ends the others."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _failure(path: str, error: Exception) -> Diagnostic:

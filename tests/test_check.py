@@ -218,9 +218,9 @@ def test_file_that_kills_its_process_is_found():
     ran = subprocess.run(command, check=False, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": path})
     assert ran.returncode == 1
     assert ran.stderr == ""
-    found = [json.loads(line) for line in ran.stdout.splitlines()]
-    assert [each["file"] for each in found] == [f"{number:02}.py" for number in range(20)]
-    assert {each["file"] for each in found if each["code"] == "SG003"} == {"07.py"}
+    found = json.loads(ran.stdout)
+    assert [Path(each["filename"]).name for each in found] == [f"{number:02}.py" for number in range(20)]
+    assert {Path(each["filename"]).name for each in found if each["code"] == "SG003"} == {"07.py"}
     assert found[7]["message"] == "the process that checked this file died"
 
 

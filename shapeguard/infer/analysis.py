@@ -5,9 +5,12 @@ from __future__ import annotations
 import ast
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from shapeguard.diagnostics import Diagnostic, Span
-from shapeguard.ops.values import Tensor
+
+if TYPE_CHECKING:
+    from shapeguard.ops.values import Tensor
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from functools import cache, cached_property
 from pathlib import Path
@@ -14,6 +15,7 @@ from shapeguard.ops.registry import find
 from shapeguard.ops.values import UNKNOWN
 from shapeguard.shapes.prose import ProseShape, comment_shape
 from shapeguard.source.read import read_source
+from shapeguard.source.traces import forget_with_traces, note_looks
 
 if TYPE_CHECKING:
     from shapeguard.source.file import Source
@@ -36,7 +38,8 @@ class File:
         self.scope: Scope = {}
         self._load = load
         self._known: dict[str, Any] = {}
-        self.root, self.package = _package_of(Path(source.path))
+        self._place = os.path.abspath(source.path)  # noqa: PTH100 - it doesn't follow links
+        self.root, self.package = _package_of(Path(self._place))
 
     @cached_property
     def uses_transformers(self) -> bool:
@@ -87,7 +90,8 @@ class File:
             return value
         parts = value.name.split(".")
         for count in range(len(parts) - 1, 0, -1):
-            path = _module_path(self.root, tuple(parts[:count]))
+            path, missing = _module_path(self.root, tuple(parts[:count]))
+            note_looks(self._place, absent=missing, reads=() if path is None else (str(path),))
             if path is None:
                 continue
             file = _read(path, self._load)
@@ -101,17 +105,21 @@ class File:
 
 
 @cache
-def _module_path(root: Path, parts: tuple[str, ...]) -> Path | None:
+def _module_path(root: Path, parts: tuple[str, ...]) -> tuple[Path | None, tuple[str, ...]]:
+    """The file of a module, and those that would have been it and aren't there."""
     base = root.joinpath(*parts)
+    missing: list[str] = []
     for path in (base.with_suffix(".py"), base / "__init__.py"):
         if path.is_file():
-            return path
-    return None
+            return path, tuple(missing)
+        missing.append(str(path))
+    return None, tuple(missing)
 
 
 @cache
 def _read(path: Path, load: Load) -> File | None:
-    """The file at a path, with its names; once for each process, as no file changes while it is checked."""
+    """The file at a path, with its names; once for each run, as no file changes while it lasts."""
+    note_looks(str(path))
     if path.stat().st_size > _LARGEST:
         return None
     source = read_source(str(path))
@@ -122,11 +130,18 @@ def _read(path: Path, load: Load) -> File | None:
     return file
 
 
+forget_with_traces(_module_path.cache_clear)
+forget_with_traces(_read.cache_clear)
+
+
 def _package_of(path: Path) -> tuple[Path, tuple[str, ...]]:
     """The folder that a file is imported from, and the packages around the file."""
-    folder = path.absolute().parent
+    folder = path.parent
     names: list[str] = []
-    while (folder / "__init__.py").is_file() and folder.parent != folder:
+    marks = [folder / "__init__.py"]
+    while marks[-1].is_file() and folder.parent != folder:
         names.append(folder.name)
         folder = folder.parent
+        marks.append(folder / "__init__.py")
+    note_looks(str(path), present=map(str, marks[:-1]), absent=() if marks[-1].is_file() else (str(marks[-1]),))
     return folder, tuple(reversed(names))
