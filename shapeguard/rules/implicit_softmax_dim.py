@@ -2,7 +2,8 @@
 
 ## What it does
 
-Flags `softmax`, `log_softmax` and `softmin` without a `dim`, as functions of `torch.nn.functional` and as layers.
+Flags `softmax`, `log_softmax` and `softmin` without a `dim`, as functions of `torch.nn.functional` and as layers, under
+whatever name they are imported; and `torch.softmax` and `torch.log_softmax` without one, which torch refuses.
 
 ## Why is this bad?
 
@@ -29,7 +30,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 
-from shapeguard.lint.reading import Reading, argument, last_name
+from shapeguard.lint.reading import Reading, argument
 from shapeguard.lint.rule import Argument, Found, Repair, Rule
 
 _FUNCTIONS = {"softmax": 1, "log_softmax": 1, "softmin": 1}
@@ -48,10 +49,18 @@ class ImplicitSoftmaxDim(Rule):
         "import torch.nn.functional as F\np = F.softmax(x, dim=1)\n",
         "import torch.nn.functional as F\np = F.softmax(x, 1)\n",
         "from torch import nn\nlayer = nn.Softmax(dim=-1)\n",
+        "from torch import nn\nlayer = nn.LogSoftmax(1)\n",
         "import torch\np = torch.softmax(x, *where)\n",
+        "import torch\np = torch.softmax(input=x, dim=0)\n",
         "import torch.nn.functional as F\np = F.softmax(x, **options)\n",
+        "import torch.nn.functional as F\np = F.gumbel_softmax(x, tau=0.5)\n",
+        "import torch.nn as nn\nlayer = nn.Softmax2d()\n",
         "from scipy.special import softmax\np = softmax(x)\n",
         "import jax, torch\np = jax.nn.softmax(x)\n",
+        "import torch\ndef softmax(x):\n    return x.softmax(-1)\np = softmax(x)\n",
+        "from torch import nn\nlog_softmax = nn.LogSoftmax(dim=-1)\nloss = -(log_softmax(logits) * labels).sum(-1)\n",
+        "import torch\nclass Head:\n    def forward(self, x):\n        return self.softmax(x)\n",
+        "from torch import nn\nclass Tiny(nn.Module):\n    def __init__(self):\n        self.softmax = nn.Softmax()\n",
     )
     invalid = (
         (
@@ -66,31 +75,84 @@ class ImplicitSoftmaxDim(Rule):
             "import torch.nn.functional as F\np = F.softmax(x, dim=None)  # <-\n",
             "import torch.nn.functional as F\np = F.softmax(x, dim=-1)  # <-\n",
         ),
+        (
+            "import torch\nscores = torch.nn.functional.softmax(logits)[:, :, :-1]  # <-\n",
+            "import torch\nscores = torch.nn.functional.softmax(logits, dim=-1)[:, :, :-1]  # <-\n",
+        ),
+        (
+            "from torch.nn.functional import log_softmax as logp\nloss = -logp(self.head(x)).mean()  # <-\n",
+            "from torch.nn.functional import log_softmax as logp\nloss = -logp(self.head(x), dim=-1).mean()  # <-\n",
+        ),
+        (
+            "from torch import nn\nclass Net(nn.Module):\n    def __init__(self):\n        self.act = nn.Softmax()  # <-\n        y = self.act(x)\n",
+            "from torch import nn\nclass Net(nn.Module):\n    def __init__(self):\n        self.act = nn.Softmax(dim=-1)  # <-\n        y = self.act(x)\n",
+        ),
+        (
+            "import torch.nn as tnn\nclass Net(tnn.Module):\n    act = tnn.Softmax()  # <-\n",
+            "import torch.nn as tnn\nclass Net(tnn.Module):\n    act = tnn.Softmax(dim=-1)  # <-\n",
+        ),
+        (
+            "from torch.nn import Softmax\np = Softmax()(x)  # <-\n",
+            "from torch.nn import Softmax\np = Softmax(dim=-1)(x)  # <-\n",
+        ),
+        (
+            "from torch.nn import functional\np = functional.softmin(distances, dtype=None)  # <-\n",
+            "from torch.nn import functional\np = functional.softmin(distances, dtype=None, dim=-1)  # <-\n",
+        ),
+        (
+            "import torch\np = torch.softmax(x)  # <-\n",
+            "import torch\np = torch.softmax(x, dim=-1)  # <-\n",
+        ),
+        (
+            "import torch.nn.functional as F\np = F.softmax(  # <-\n    x,\n)\n",
+            "import torch.nn.functional as F\np = F.softmax(  # <-\n    x,\n    dim=-1,\n)\n",
+        ),
+        (
+            "import torch.nn.functional as F\np = F.softmax(input=x)  # <-\n",
+            "import torch.nn.functional as F\np = F.softmax(input=x, dim=-1)  # <-\n",
+        ),
+        (
+            "import torch.nn.functional as F\np = F.softmax(x + 1)  # <-\n",
+            "import torch.nn.functional as F\np = F.softmax(x + 1, dim=-1)  # <-\n",
+        ),
     )
 
     def find(self, file: Reading) -> Iterator[Found]:
         """Calls of torch's softmaxes without a `dim`."""
         for names in (_FUNCTIONS, _LAYERS):
-            for call in file.calls(*names):
-                name = last_name(call.func)
-                if not file.is_torch(call, name) or any(each.arg is None for each in call.keywords):
+            for call, name in file.torch_calls(*names):
+                if any(each.arg is None for each in call.keywords):
                     continue
                 if any(isinstance(each, ast.Starred) for each in call.args) or _is_given(
                     argument(call, names[name], "dim")
                 ):
                     continue
-                yield self._found(file, call, name)
+                if not _is_idle(file, call):
+                    yield self._found(file, call, name)
 
     def _found(self, file: Reading, call: ast.Call, name: str) -> Found:
+        written = file.text(call.func)
+        if file.full_name(call.func) == f"torch.{name}":
+            repair = Repair("Name the last axis: `dim=-1`", (Argument(call, "-1", "dim"),))
+            return Found(call, f"`{written}` doesn't say over which axis, and torch refuses that", repair=repair)
         given = argument(call, 0, "input") if name in _FUNCTIONS else None
         shape = None if given is None else file.shape_of(given)
         rank = None if shape is None else shape.rank
-        message = f"`{name}` doesn't say over which axis, and torch picks one by the number of axes"
-        notes = () if rank is None or given is None else (f"{file.text(given)}: {shape}",)
         picked = None if rank is None else 0 if rank in _FIRST_AXIS else 1
+        which = "one by the number of axes" if picked is None else f"the {('first', 'second')[picked]} of its {rank}"
+        notes = () if rank is None or given is None else (f"{file.text(given)}: {shape}",)
         safe = rank is not None and picked == rank - 1
         repair = Repair("Name the last axis: `dim=-1`", (Argument(call, "-1", "dim"),), "safe" if safe else "unsafe")
-        return Found(call, message, notes, repair=repair)
+        return Found(call, f"`{written}` doesn't say over which axis, and torch picks {which}", notes, repair=repair)
+
+
+def _is_idle(file: Reading, call: ast.Call) -> bool:
+    """Whether a layer is kept as `self.softmax` and never read."""
+    match file.parent(call):
+        case ast.Assign(targets=[ast.Attribute(attr=name)]):
+            reads = (each for each in file.all(ast.Attribute) if isinstance(each.ctx, ast.Load))
+            return not any(each.attr == name for each in reads)
+    return False
 
 
 def _is_given(dim: ast.expr | None) -> bool:

@@ -1,0 +1,521 @@
+"""Labels shifted by hand for a model or a loss that shifts them itself.
+
+## What it does
+
+Flags labels that are shifted twice on their way to a causal language model's loss:
+
+- `labels=input_ids[:, 1:]`, or labels filled as `labels[:, :-1] = input_ids[:, 1:]`, in a call of a causal model of
+  transformers. What is called counts as one if it is made by a `...ForCausalLM` or `...LMHeadModel` of transformers, or
+  if the file imports one, defines no model that takes labels, and the name is a model's (`model`, `llm`, `policy`); where
+  only `.loss` is taken of the result, the finding is in preview;
+- labels that are cut, or that have been shifted right into decoder inputs, in a call of `self.loss_function` or
+  `ForCausalLMLoss` of transformers without `shift_labels=`;
+- logits and targets of which two positions are cut, each in two steps: once in the data and once more at the loss.
+
+## Why is this bad?
+
+The models of transformers take `labels` as they are, `labels=input_ids`, and shift them inside: since version 4.46 in
+`ForCausalLMLoss`, before that in each `forward`. Labels that come shifted are shifted again, and position `t` learns
+token `t + 2`. The loss goes down, only less far, and what the model writes leaves out every other word. Models with an
+encoder are another matter: what is shifted there is the decoder's input, to the right, and the loss must not shift.
+
+## Example
+
+    outputs = model(input_ids=input_ids[:, :-1], labels=input_ids[:, 1:])
+
+Use instead:
+
+    outputs = model(input_ids=input_ids, labels=input_ids)
+
+## Fix safety
+
+The fix takes away the cuts in the call. It changes the loss, and is unsafe; it is offered where all of them are written
+in the call itself.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from functools import lru_cache
+
+from shapeguard.lint.reading import Reading, argument, last_name, receiver
+from shapeguard.lint.rule import Found, Repair, Replacement, Rule
+from shapeguard.lint.sequences import is_same, sequence, written_cut
+from shapeguard.lint.shifting import is_causal, made_of, token_losses
+
+_CAUSAL = re.compile(r"(ForCausalLM|LMHeadModel)$")
+_SHIFTING_CLASS = re.compile(r"(ForCausalLM|LMHeadModel|ForConditionalGeneration)$")
+_MODEL = re.compile(r"(^|_)(model|llm|lm|gpt2?|llama|policy|actor)$", re.IGNORECASE)
+_OTHER_KIND = re.compile(r"Seq2Seq|EncoderDecoder|ForConditionalGeneration|\bT5|Bart|decoder_input_ids")
+_KEYWORDS = re.compile(
+    r"^(input_ids|attention_mask|position_ids|token_type_ids|labels|past_key_values|use_cache|return_dict|output_\w+)$"
+)
+_SHIFTS_RIGHT = frozenset(
+    {"shift_tokens_right", "_shift_right", "shift_right", "prepare_decoder_input_ids_from_labels"}
+)
+_TWICE = 2
+
+
+class DoubleShiftedLabels(Rule):
+    """Each position learns the token after the next."""
+
+    code = "SG502"
+    name = "double-shifted-labels"
+    fixable = True
+    words = (
+        "labels & roll(",
+        "loss_function & shift",
+        "ForCausalLMLoss & shift",
+        *(f"{word} & {cut}" for word in ("labels", "cross_entropy", "gather(") for cut in (", 1:", ",1:")),
+    )
+    valid = (
+        """\
+from transformers import AutoModelForCausalLM
+model = AutoModelForCausalLM.from_pretrained("gpt2")
+loss = model(input_ids=input_ids, labels=input_ids).loss
+""",
+        # The prompt is left out, and nothing is shifted.
+        """\
+from transformers import AutoModelForCausalLM
+def step(model, input_ids, prompt_length):
+    labels = input_ids.clone()
+    labels[:, :prompt_length] = -100
+    return model(input_ids, labels=labels).loss
+""",
+        # A model with an encoder.
+        """\
+from transformers import T5ForConditionalGeneration
+model = T5ForConditionalGeneration.from_pretrained('t5-small')
+outputs = model(input_ids=input_ids, decoder_input_ids=labels[:, :-1], labels=labels[:, 1:])
+""",
+        """\
+from transformers import ProphetNetForCausalLM, ProphetNetForConditionalGeneration
+def step(model, input_ids, labels):
+    return model(input_ids=input_ids, decoder_input_ids=labels[:, :-1], labels=labels[:, 1:]).loss
+""",
+        # One's own model, that doesn't shift.
+        """\
+import torch
+class TinyForCausalLM(torch.nn.Module):
+    pass
+def step(model, tokens):
+    logits, loss = model(tokens[:, :-1], labels=tokens[:, 1:])
+    return loss
+""",
+        """\
+from transformers import AutoModelForCausalLM
+def step(model, ids, image, mask, labels):
+    out = model(ids[:, :-1], image, labels=labels[:, 1:], attention_mask=mask[:, :-1])
+    return out["loss"]
+""",
+        # What is put before the tokens takes the place of the first.
+        """\
+from transformers import GPT2LMHeadModel
+gpt = GPT2LMHeadModel.from_pretrained("gpt2")
+def step(prefix, labels):
+    return gpt(inputs_embeds=join(prefix, labels[:, :-1]), labels=labels[:, 1:]).loss
+""",
+        """\
+from transformers import AutoModelForCausalLM
+def step(model, input_ids, model_loss):
+    logits = model(input_ids).logits[:, :-1]
+    return model_loss(logits, labels=input_ids[:, 1:])
+""",
+        # Shifted once, by hand, for a loss that doesn't shift.
+        """\
+import torch.nn.functional as F
+from transformers import AutoModelForCausalLM
+logits = model(input_ids).logits
+loss = F.cross_entropy(logits[:, :-1].flatten(0, 1), input_ids[:, 1:].flatten())
+""",
+        """\
+from transformers import AutoModelForCausalLM
+def logps(model, input_ids):
+    logits = model(input_ids).logits
+    return gather_logprobs(logits=logits[:, :-1], labels=input_ids[:, 1:])
+""",
+        # `shift_labels` says that they are.
+        """\
+class GitForCausalLM(GitPreTrainedModel):
+    def forward(self, input_ids, labels=None, **kwargs):
+        logits = self.output(self.git(input_ids))
+        shift_labels = labels[:, 1:].contiguous()
+        return self.loss_function(logits=logits[:, :-1], labels=None, vocab_size=9, shift_labels=shift_labels)
+""",
+        """\
+class MoonshineForConditionalGeneration(PreTrainedModel):
+    def forward(self, input_values, labels=None):
+        decoder_input_ids = shift_tokens_right(labels, self.config.pad_token_id, 1)
+        logits = self.proj_out(self.model(input_values, decoder_input_ids))
+        return self.loss_function(logits=logits, labels=None, vocab_size=9, shift_labels=labels)
+""",
+        """\
+class LlamaForCausalLM(PreTrainedModel):
+    def forward(self, input_ids, labels=None, **kwargs):
+        logits = self.lm_head(self.model(input_ids)[0][:, 1:])
+        return self.loss_function(logits=logits, labels=labels, vocab_size=self.config.vocab_size, **kwargs)
+""",
+        # A class that chooses a loss that doesn't shift.
+        """\
+class T5GemmaForConditionalGeneration(PreTrainedModel):
+    def __init__(self, config):
+        self.loss_type = 'ForMaskedLM'
+    def forward(self, input_ids, labels=None):
+        decoder_input_ids = self._shift_right(labels)
+        logits = self.lm_head(self.model(input_ids, decoder_input_ids))
+        return self.loss_function(logits, labels, self.vocab_size)
+""",
+        # Classification, without the class token.
+        """\
+class BeitForSemanticSegmentation(PreTrainedModel):
+    def forward(self, x, labels):
+        return self.loss_function(self.head(x[:, 1:]), labels[:, 1:])
+""",
+        # A head for each of the next tokens.
+        """\
+import torch.nn.functional as F
+def medusa(heads, logits, labels):
+    return F.cross_entropy(logits[:, :-2].flatten(0, 1), labels[:, 2:].flatten())
+""",
+        # Cut in the data, and not again.
+        """\
+import torch.nn.functional as F
+def step(gpt, tokens):
+    inputs, labels = tokens[:, :-1], tokens[:, 1:]
+    return F.cross_entropy(gpt(inputs).flatten(0, 1), labels.flatten())
+""",
+    )
+    invalid = (
+        (
+            """\
+from transformers import AutoModelForCausalLM
+model = AutoModelForCausalLM.from_pretrained("gpt2")
+outputs = model(input_ids=input_ids[:, :-1], labels=input_ids[:, 1:])  # <-
+""",
+            """\
+from transformers import AutoModelForCausalLM
+model = AutoModelForCausalLM.from_pretrained("gpt2")
+outputs = model(input_ids=input_ids, labels=input_ids)  # <-
+""",
+        ),
+        (
+            """\
+from transformers import GPT2LMHeadModel
+def step(model, ids, mask):
+    out = model(ids[:, :-1], attention_mask=mask[:, :-1], labels=ids[:, 1:].contiguous())  # <-
+    return out.loss
+""",
+            """\
+from transformers import GPT2LMHeadModel
+def step(model, ids, mask):
+    out = model(ids, attention_mask=mask, labels=ids.contiguous())  # <-
+    return out.loss
+""",
+        ),
+        """\
+from transformers import LlamaForCausalLM
+class Task:
+    def __init__(self, path):
+        self.net = LlamaForCausalLM.from_pretrained(path)
+    def training_step(self, batch):
+        tokens = batch["tokens"]
+        inputs, labels = tokens[:, :-1], tokens[:, 1:]
+        return self.net(input_ids=inputs, labels=labels).loss  # <-
+""",
+        """\
+from transformers import AutoModelForCausalLM
+def step(model, input_ids):
+    labels = input_ids.clone()
+    labels[:, :-1] = input_ids[:, 1:]
+    labels[:, -1] = -100
+    return model(input_ids, labels=labels).loss  # <-
+""",
+        """\
+import torch
+import torch.nn.functional as F
+from transformers import AutoModelForCausalLM
+def step(model, input_ids):
+    labels = F.pad(input_ids[:, 1:], (0, 1), value=-100)
+    return model(input_ids=input_ids, labels=labels).loss  # <-
+""",
+        """\
+import torch
+from transformers import AutoModelForCausalLM
+def step(model, input_ids, end):
+    labels = torch.cat([input_ids[:, 1:], end], dim=1)
+    return model(input_ids=input_ids, labels=labels).loss  # <-
+""",
+        """\
+import torch
+from transformers import AutoModelForCausalLM
+def step(model, input_ids):
+    return model(input_ids=input_ids, labels=torch.roll(input_ids, -1, dims=1)).loss  # <-
+""",
+        """\
+import torch
+def fisher(net, input_ids):
+    out = net(input_ids=input_ids[:, :-1], labels=input_ids[:, 1:])  # <-
+    out.loss.backward()
+""",
+        """\
+import torch
+from transformers import AutoModelForCausalLM
+def step(model, batch):
+    batch["labels"] = batch["input_ids"][:, 1:]
+    batch["input_ids"] = batch["input_ids"][:, :-1]
+    return model(**batch).loss  # <-
+""",
+        """\
+import torch
+from transformers import AutoModelForCausalLM
+def score(model, tokens, answer):
+    labels = torch.full_like(tokens, -100)
+    labels[:, -answer.shape[1] :] = answer
+    return model(tokens[:, :-1], labels=labels[:, 1:]).loss  # <-
+""",
+        # What shipped in JetMoE and GIT.
+        """\
+class JetMoeForCausalLM(PreTrainedModel):
+    def forward(self, input_ids, labels=None, **kwargs):
+        logits = self.lm_head(self.model(input_ids)[0]).float()
+        shift_logits = logits[..., :-1, :].contiguous()
+        shift_labels = labels[..., 1:].contiguous()
+        shift_logits = shift_logits.view(-1, self.config.vocab_size)
+        shift_labels = shift_labels.view(-1).to(shift_logits.device)
+        return self.loss_function(shift_logits, shift_labels, vocab_size=9, **kwargs)  # <-
+""",
+        """\
+class GitForCausalLM(PreTrainedModel):
+    def forward(self, input_ids, labels=None, **kwargs):
+        logits = self.output(self.git(input_ids))
+        shifted_logits = logits[:, self.image_tokens : -1, :].contiguous()
+        labels = labels[:, 1:].contiguous()
+        return self.loss_function(shifted_logits.view(-1, 9), labels.view(-1), vocab_size=9)  # <-
+""",
+        # And in Moonshine and Florence-2.
+        """\
+class MoonshineForConditionalGeneration(PreTrainedModel):
+    def forward(self, input_values, decoder_input_ids=None, labels=None):
+        if labels is not None:
+            if decoder_input_ids is None:
+                decoder_input_ids = shift_tokens_right(labels, self.config.pad_token_id, 1)
+        logits = self.proj_out(self.model(input_values, decoder_input_ids))
+        loss = None
+        if labels is not None:
+            loss = self.loss_function(logits=logits, labels=labels, vocab_size=9)  # <-
+        return loss
+""",
+        """\
+import torch.nn.functional as F
+def step(gpt, tokens):
+    inputs, labels = tokens[:, :-1], tokens[:, 1:]
+    logits = gpt(inputs)
+    shift_logits, shift_labels = logits[:, :-1], labels[:, 1:]
+    return F.cross_entropy(shift_logits.flatten(0, 1), shift_labels.flatten())  # <-
+""",
+        """\
+import torch.nn.functional as F
+def logps(logits, labels):
+    labels = labels[:, 1:].clone()
+    logits = logits[:, :-1, :]
+    return logits[:, :-1].log_softmax(-1).gather(2, labels[:, 1:].unsqueeze(2)).squeeze(2)  # <-
+""",
+    )
+
+    def find(self, file: Reading) -> Iterator[Found]:
+        """Calls to which shifted labels go, that shift them or whose logits are shifted too."""
+        for call in file.all(ast.Call):
+            name = last_name(call.func)
+            if name in {"loss_function", "ForCausalLMLoss"}:
+                yield from _to_loss(file, call)
+            elif any(each.arg in {"labels", None} for each in call.keywords):
+                yield from _to_model(file, call)
+        for loss in token_losses(file):
+            if loss.ahead == _TWICE and not loss.missing and len(loss.targets.cuts) == _TWICE:
+                targets = file.text(loss.targets.root)
+                message = (
+                    f"`{targets}` is shifted twice: each position's logits are scored against the token after the next"
+                )
+                notes = tuple(f"cut: {file.text(each)}" for each in reversed(loss.targets.cuts))
+                yield Found(loss.call, message, notes)
+
+
+# Models.
+
+
+def _to_model(file: Reading, call: ast.Call) -> Iterator[Found]:
+    labels = next((each.value for each in call.keywords if each.arg == "labels"), None) or _packed_labels(file, call)
+    others = [each.arg or "" for each in call.keywords]
+    if labels is None or any(each.startswith(("decoder", "encoder", "inputs_embeds")) for each in others):
+        return
+    shifted = _shifted(file, labels)
+    if shifted is None:
+        return
+    sure = _takes_unshifted(file, call)
+    if not sure and not (sure is None and _gives_loss(file, call)):
+        return
+    message = f"`{file.text(call.func)}` shifts the labels itself, and `{file.text(shifted)}` has shifted them already"
+    hint = "pass the labels as they stand under the tokens: `labels=input_ids`"
+    yield Found(call, message, hint=hint, repair=_uncut(call, labels), preview=not sure)
+
+
+def _packed_labels(file: Reading, call: ast.Call) -> ast.expr | None:
+    """What `batch["labels"]` is set to before `model(**batch)`."""
+    packed = next((each.value for each in call.keywords if each.arg is None), None)
+    if not isinstance(packed, ast.Name):
+        return None
+    before = [
+        statement
+        for statement in _labels_set(file)
+        if statement.lineno < call.lineno and file.scope(statement) is file.scope(call)
+    ]
+    owners = [each.targets[0].value for each in before if isinstance(each.targets[0], ast.Subscript)]
+    found = [
+        each.value
+        for each, owner in zip(before, owners, strict=True)
+        if isinstance(owner, ast.Name) and owner.id == packed.id
+    ]
+    return found[-1] if found else None
+
+
+@lru_cache(maxsize=1)
+def _labels_set(file: Reading) -> tuple[ast.Assign, ...]:
+    """The assignments to `anything["labels"]`."""
+    return tuple(each for each in file.all(ast.Assign) if _is_labels_item(each.targets[0]))
+
+
+def _is_labels_item(node: ast.expr) -> bool:
+    match node:
+        case ast.Subscript(slice=ast.Constant(value="labels")):
+            return True
+    return False
+
+
+def _takes_unshifted(file: Reading, call: ast.Call) -> bool | None:
+    """Whether what is called is a causal model of transformers; None if it may be."""
+    maker = made_of(file, call)
+    if maker is not None:
+        return is_causal(maker)
+    if _OTHER_KIND.search(file.source.text) or len(call.args) > 1:
+        return False
+    known = all(each.arg is None or _KEYWORDS.match(each.arg) for each in call.keywords)
+    if not known or not _MODEL.search(last_name(call.func)) or _defines_model(file):
+        return None
+    imported = (
+        alias.name
+        for each in file.all(ast.ImportFrom)
+        if (each.module or "").startswith("transformers")
+        for alias in each.names
+    )
+    used = re.search(r"\btransformers\.\w+(ForCausalLM|LMHeadModel)\b", file.source.text)
+    return True if used or any(_CAUSAL.search(each) for each in imported) else None
+
+
+def _defines_model(file: Reading) -> bool:
+    """Whether a model of the file's own takes labels, and does with them what it likes."""
+    return any(
+        each.name == "forward" and any(one.arg == "labels" for one in (*each.args.args, *each.args.kwonlyargs))
+        for each in file.all(ast.FunctionDef)
+    )
+
+
+def _gives_loss(file: Reading, call: ast.Call) -> bool:
+    """Whether `.loss` is taken of what a call gives."""
+    around = file.parent(call)
+    if isinstance(around, ast.Attribute):
+        return around.attr == "loss"
+    if isinstance(around, ast.Assign) and isinstance(around.targets[0], ast.Name):
+        uses = (file.parent(each) for each in file.uses(around.targets[0]))
+        return any(isinstance(each, ast.Attribute) and each.attr == "loss" for each in uses)
+    return False
+
+
+def _shifted(file: Reading, labels: ast.expr) -> ast.expr | None:
+    """Where labels are shifted by one to the left, if they are."""
+    found = sequence(file, labels)
+    if found is not None and found.start == 1:
+        return found.cuts[-1]
+    origin = file.origin(labels)
+    while isinstance(origin, ast.Call) and last_name(origin.func) in {"clone", "contiguous", "to"}:
+        origin = receiver(origin) or origin.args[0]
+    if isinstance(origin, ast.Subscript) and written_cut(origin) == (1, 0):
+        return origin
+    match origin:
+        case ast.Call(func=func, args=[first, *_]) if last_name(func) in {"pad", "cat", "concat", "hstack"}:
+            parts = first.elts if isinstance(first, ast.List | ast.Tuple) else [first]
+            inner = sequence(file, parts[0]) if parts else None
+            return origin if inner is not None and inner.start == 1 else None
+        case ast.Call(func=func) if last_name(func) == "roll":
+            by = argument(origin, 1, "shifts") if file.is_torch(origin, "roll") else argument(origin, 0, "shifts")
+            return origin if by is not None and file.text(by) in {"-1", "(-1,)"} else None
+    return _filled_shifted(file, labels) if isinstance(labels, ast.Name) else None
+
+
+def _filled_shifted(file: Reading, labels: ast.Name) -> ast.expr | None:
+    """`input_ids[:, 1:]` of `labels[:, :-1] = input_ids[:, 1:]` before."""
+    for statement in file.all(ast.Assign):
+        match statement.targets:
+            case [ast.Subscript(value=ast.Name(id=labels.id)) as target] if (
+                file.scope(statement) is file.scope(labels) and statement.lineno < labels.lineno
+            ):
+                value = sequence(file, statement.value)
+                if written_cut(target) == (0, 1) and value is not None and (value.start, value.stop) == (1, 0):
+                    return statement.value
+    return None
+
+
+def _uncut(call: ast.Call, labels: ast.expr) -> Repair | None:
+    """The repair that takes the cuts out of a call, if that of the labels is among them."""
+    changes: list[Replacement] = []
+    for each in (*call.args, *(keyword.value for keyword in call.keywords)):
+        inner = each
+        while isinstance(inner, ast.Call) and isinstance(inner.func, ast.Attribute) and inner.func.attr != "roll":
+            inner = inner.func.value
+        if isinstance(inner, ast.Subscript) and written_cut(inner) in {(0, 1), (1, 0)}:
+            changes.append(Replacement(inner, "{}", (inner.value,)))
+        elif each is labels:
+            return None
+    return Repair("Pass the labels unshifted, and the input whole", tuple(changes)) if changes else None
+
+
+# Losses.
+
+
+def _to_loss(file: Reading, call: ast.Call) -> Iterator[Found]:
+    owner = file.class_of(call)
+    if last_name(call.func) == "loss_function" and (
+        owner is None
+        or not _SHIFTING_CLASS.search(owner.name)
+        or file.assigned(owner, "loss_type")
+        or file.assigned(owner, "loss_function")
+        or file.text(call.func) != "self.loss_function"
+    ):
+        return
+    labels = argument(call, 1, "labels")
+    if labels is None or any(each.arg == "shift_labels" for each in call.keywords):
+        return
+    found = sequence(file, labels)
+    if found is None:
+        return
+    func = file.text(call.func)
+    hint = "pass them unshifted, or as `shift_labels=`"
+    if found.start == 1:
+        cut = file.text(found.cuts[-1])
+        yield Found(call, f"`{func}` shifts the labels itself, and `{cut}` has shifted them already", hint=hint)
+    elif not found.cuts:
+        right = _shifted_right(file, call, found.root)
+        if right is not None:
+            message = f"`{func}` shifts the labels to the left, and `{file.text(right.func)}` shifts the input to the right already"
+            yield Found(call, message, hint=hint)
+
+
+def _shifted_right(file: Reading, call: ast.Call, labels: ast.expr) -> ast.Call | None:
+    """The call before a loss that makes decoder inputs of its labels."""
+    for shift in file.calls(*_SHIFTS_RIGHT):
+        if file.scope(shift) is not file.scope(call) or shift.lineno > call.lineno or not shift.args:
+            continue
+        if is_same(file, shift.args[0], labels):
+            return shift
+    return None

@@ -1,0 +1,191 @@
+"""The positions that `nonzero` gives, squeezed without an axis.
+
+## What it does
+
+Flags `.squeeze()` without an axis on what `nonzero` and `argwhere` give, as methods and as functions of torch, where
+the result is measured, iterated, indexed, joined, returned or used as an index. What is only handed on is flagged in
+preview; so are positions in a whole data set, by names such as `train_mask` and `split`.
+
+## Why is this bad?
+
+`nonzero` gives one row for each position: `(n, 1)` for a tensor of one axis. `.squeeze()` makes `(n,)` of that, until
+one day exactly one position is found: then `(1, 1)` becomes a scalar. A loop over it raises "iteration over a 0-d
+tensor", `len` raises, and `x[positions]` has an axis less.
+
+What is ready for that stays silent: `.item()`, a `view`, a test of the rank. So do the borders of runs that `diff` finds
+with something put at both ends: there is never one alone.
+
+## Example
+
+    for position in (scores > threshold).nonzero().squeeze():
+        print(position)
+
+Use instead:
+
+    for position in (scores > threshold).nonzero().squeeze(-1):
+        print(position)
+
+## Fix safety
+
+The fix names the last axis. The result changes only where one position is found, and a program that counts on the
+scalar then has a tensor of one element: the fix is unsafe.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+
+from shapeguard.lint.consuming import BREAKING, HARMLESS, Use, uses_of
+from shapeguard.lint.harmless_squeezes import is_elsewhere, is_guarded
+from shapeguard.lint.reading import Reading, last_name
+from shapeguard.lint.rule import Found, Rule
+from shapeguard.lint.squeezing import Meant, Squeeze, bare_squeezes, is_of_indices, repair, source
+
+_MEANT = Meant((-1,), "")
+_DOES = {
+    "measured": "measured",
+    "iterated": "iterated over",
+    "indexed": "indexed",
+    "joined": "joined to others",
+    "axis": "worked on along another axis",
+    "changed": "changed in place",
+    "returned": "returned",
+    "selects": "used as an index",
+}
+
+
+_SPLIT = re.compile(r"(^|_)(train|test|val|valid|splits?)(_|$)", re.IGNORECASE)
+
+
+class NonzeroSqueeze(Rule):
+    """Positions of which there may be one lose the axis that counts them."""
+
+    code = "SG102"
+    name = "nonzero-squeeze"
+    severity = "warning"
+    fixable = True
+    words = ("nonzero & squeeze", "argwhere & squeeze")
+    valid = (
+        "import torch\nindices = mask.nonzero().squeeze(-1)\nfor i in indices:\n    print(i)\n",
+        "import torch\nindices = mask.nonzero().view(-1)\nn = len(indices)\n",
+        "import torch\nrows = mask.nonzero(as_tuple=True)[0].squeeze()\n",
+        "import torch\n(rows,) = torch.nonzero(mask, as_tuple=True)\nn = len(rows)\n",
+        "import torch\nwhere = int((ids == eos).nonzero().squeeze())\n",
+        "import torch\nwhere = (ids == eos).nonzero().squeeze().item()\n",
+        "import torch\nindices = mask.nonzero().squeeze().view(-1)\nn = len(indices)\n",
+        "import torch\nindices = mask.nonzero().squeeze().reshape(-1)\nfor i in indices:\n    print(i)\n",
+        (
+            "import torch\nindices = mask.nonzero().squeeze()\nif indices.dim() == 0:\n    indices = indices[None]\n"
+            "n = len(indices)\n"
+        ),
+        ("import torch\nends = (ids == eos).nonzero().squeeze()\nn = len(ends) if len(ends.shape) > 0 else 1\n"),
+        "import numpy as np, torch\nindices = np.argwhere(a > 0).squeeze()\nn = len(indices)\n",
+        "import torch\nindices = torch.from_numpy(a).numpy().nonzero().squeeze()\nn = len(indices)\n",
+        "import torch\nindices = torch.atleast_1d(mask.nonzero().squeeze())\nn = len(indices)\n",
+        (
+            "import torch\nsteps = torch.diff(ids, prepend=edge, append=edge)\n"
+            "starts = torch.nonzero(steps != 0).squeeze().tolist()\npairs = zip(starts[:-1], starts[1:])\n"
+        ),
+    )
+    invalid = (
+        (
+            "import torch\nfor i in torch.nonzero(probs > least).squeeze():  # <-\n    print(names[i])\n",
+            "import torch\nfor i in torch.nonzero(probs > least).squeeze(-1):  # <-\n    print(names[i])\n",
+        ),
+        (
+            "import torch\nindices = A[i, :].nonzero(as_tuple=False).squeeze()  # <-\ncoefficients = -A[i, indices]\n",
+            (
+                "import torch\nindices = A[i, :].nonzero(as_tuple=False).squeeze(-1)  # <-\n"
+                "coefficients = -A[i, indices]\n"
+            ),
+        ),
+        (
+            "import torch\nnames = [index[i] for i in torch.squeeze(torch.nonzero(mask))]  # <-\n",
+            "import torch\nnames = [index[i] for i in torch.squeeze(torch.nonzero(mask), -1)]  # <-\n",
+        ),
+        (
+            "import torch\nsame = (labels == labels[i]).nonzero().squeeze()  # <-\nothers = same[same != i]\n",
+            "import torch\nsame = (labels == labels[i]).nonzero().squeeze(-1)  # <-\nothers = same[same != i]\n",
+        ),
+        (
+            (
+                "import torch\ncolumns = embedding.nonzero().squeeze().cpu().tolist()  # <-\n"
+                "pairs = dict(zip(columns, weights))\n"
+            ),
+            (
+                "import torch\ncolumns = embedding.nonzero().squeeze(-1).cpu().tolist()  # <-\n"
+                "pairs = dict(zip(columns, weights))\n"
+            ),
+        ),
+        (
+            "import torch\ncount = (confident != 0).nonzero().squeeze().shape[0]  # <-\n",
+            "import torch\ncount = (confident != 0).nonzero().squeeze(-1).shape[0]  # <-\n",
+        ),
+        (
+            "import torch\nkept = torch.argwhere(scores > 0).squeeze()  # <-\nn = kept.size(0)\n",
+            "import torch\nkept = torch.argwhere(scores > 0).squeeze(-1)  # <-\nn = kept.size(0)\n",
+        ),
+        (
+            "import torch\ndef ends(ids, eos):\n    return (ids == eos).nonzero().squeeze()  # <-\n",
+            "import torch\ndef ends(ids, eos):\n    return (ids == eos).nonzero().squeeze(-1)  # <-\n",
+        ),
+        (
+            "import torch\nkept = mask.nonzero().squeeze()  # <-\nboxes = boxes[kept]\n",
+            "import torch\nkept = mask.nonzero().squeeze(-1)  # <-\nboxes = boxes[kept]\n",
+        ),
+        (
+            "import torch\nhits = torch.nonzero(mask)\nfound = hits.squeeze()  # <-\nprint(len(found))\n",
+            "import torch\nhits = torch.nonzero(mask)\nfound = hits.squeeze(-1)  # <-\nprint(len(found))\n",
+        ),
+        (
+            "import torch\nall_ = torch.cat([mask.nonzero().squeeze(), extra])  # <-\n",
+            "import torch\nall_ = torch.cat([mask.nonzero().squeeze(-1), extra])  # <-\n",
+        ),
+        (
+            "import torch\nout = reorder(encoded, alive.nonzero(as_tuple=False).squeeze())  # <-\n",
+            "import torch\nout = reorder(encoded, alive.nonzero(as_tuple=False).squeeze(-1))  # <-\n",
+        ),
+    )
+
+    def find(self, file: Reading) -> Iterator[Found]:
+        """Squeezes of positions, but for those that are taken for a number."""
+        for squeeze in bare_squeezes(file):
+            if not is_of_indices(file, squeeze) or is_elsewhere(file, squeeze) or is_guarded(file, squeeze):
+                continue
+            uses = list(uses_of(file, squeeze.call))
+            kinds = {each.kind for each in uses}
+            if "asked" in kinds or (uses and kinds <= HARMLESS) or _come_in_pairs(file, squeeze):
+                continue
+            yield self._found(file, squeeze, uses)
+
+    def _found(self, file: Reading, squeeze: Squeeze, uses: list[Use]) -> Found:
+        telling = [each for each in uses if each.kind in _DOES]
+        use = min(telling, key=lambda each: list(_DOES).index(each.kind), default=None)
+        then = "" if use is None else f" and is then {_DOES[use.kind]}"
+        return Found(
+            squeeze.call,
+            f"where one position is found, `{file.text(squeeze.call)}` is a scalar{then}",
+            (f"`{file.text(squeeze.value)}` has one row for each position; only its last axis is to go",),
+            repair=repair(squeeze, _MEANT),
+            severity="error" if use is not None and use.kind in BREAKING else "warning",
+            preview=use is None or _is_of_split(file, squeeze),
+        )
+
+
+def _is_of_split(file: Reading, squeeze: Squeeze) -> bool:
+    """Whether they are positions in a whole data set, by its names: of which there is never one."""
+    nodes = list(ast.walk(source(file, squeeze.value)))
+    nodes += [inner for each in nodes if isinstance(each, ast.Name) for inner in ast.walk(file.origin(each))]
+    names = [last_name(each) for each in nodes if isinstance(each, ast.Name | ast.Attribute)]
+    return any(_SPLIT.search(each) for each in names)
+
+
+def _come_in_pairs(file: Reading, squeeze: Squeeze) -> bool:
+    """Whether they are the borders of runs: with something put at both ends there is never one alone."""
+    call = source(file, squeeze.value)
+    names = [each for each in ast.walk(call) if isinstance(each, ast.Name | ast.Call)]
+    origins = [file.origin(each) if isinstance(each, ast.Name) else each for each in names]
+    steps = [each for each in origins if isinstance(each, ast.Call) and last_name(each.func) == "diff"]
+    return any({"prepend", "append"} <= {keyword.arg for keyword in each.keywords} for each in steps)
