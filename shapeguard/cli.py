@@ -1,4 +1,4 @@
-"""The command line: `shapeguard check`, `shapeguard shapes`, `shapeguard demo`."""
+"""The command line: what can be asked of shapeguard, and who answers."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import importlib.util
 import os
 import sys
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from dataclasses import fields
 from typing import TextIO
 
 from shapeguard import __version__
-from shapeguard.config import FORMATS, UsageError, read_config
+from shapeguard.config import FORMATS, UsageError
 
 FOUND = 1
 REFUSED = 2
@@ -25,7 +25,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     parser = _parser()
     chosen = parser.parse_args(arguments)
-    run = {"check": _check, "shapes": _shapes, "demo": _demo}.get(chosen.command)
+    run = {"check": _check, "rule": _rule, "rules": _rules, "shapes": _shapes, "demo": _demo}.get(chosen.command)
     if run is None:
         parser.print_help()
         return 0
@@ -48,25 +48,34 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _check(chosen: argparse.Namespace) -> int:
-    from shapeguard.check import check_paths  # noqa: PLC0415 - the help needs none of it
-    from shapeguard.report import render, statistics  # noqa: PLC0415
+    from shapeguard.run import Asked, run_check  # noqa: PLC0415 - the help needs none of it
 
-    config = read_config(chosen.paths)
-    if chosen.select is not None:
-        # What the command line selects isn't taken away again by what the project ignores.
-        config = replace(config, select=_listed(chosen.select), ignore=())
-    config = replace(config, ignore=(*config.ignore, *_listed(chosen.ignore or ())))
-    output_format = _known_format(chosen.output_format or config.output_format, FORMATS)
-    outcome = check_paths(chosen.paths or ["."], config, jobs=_jobs(chosen.jobs))
-    print(render(output_format, outcome.diagnostics, outcome.files, colour=_has_colour(sys.stdout)), end="")
-    if chosen.statistics:
-        print(statistics.render(outcome.tracking), end="", file=_beside(output_format))
-    return FOUND if outcome.diagnostics else 0
+    given = vars(chosen)
+    lists = {name: _listed(given[name]) for name in ("select", "extend_select", "ignore") if given[name] is not None}
+    named = {field.name: given[field.name] for field in fields(Asked) if given[field.name] is not None}
+    return run_check(Asked(**{**named, **lists, "jobs": _jobs(chosen.jobs)}))
+
+
+def _rules(chosen: argparse.Namespace) -> int:
+    from shapeguard.catalog import CODES  # noqa: PLC0415 - the help needs none of it
+    from shapeguard.report import rules  # noqa: PLC0415
+
+    output_format = _known_format(chosen.output_format or "text", ("text", "json"))
+    print((rules.render_list if output_format == "text" else rules.render_json)(CODES), end="")
+    return 0
+
+
+def _rule(chosen: argparse.Namespace) -> int:
+    from shapeguard.catalog import find_code  # noqa: PLC0415 - the help needs none of it
+    from shapeguard.report import rules  # noqa: PLC0415
+
+    print(rules.render_page(find_code(chosen.rule)), end="")
+    return 0
 
 
 def _shapes(chosen: argparse.Namespace) -> int:
     from shapeguard.check import inspect_file, tracking_of  # noqa: PLC0415 - the help needs none of it
-    from shapeguard.report import shapes, statistics  # noqa: PLC0415
+    from shapeguard.report import shapes, tracking  # noqa: PLC0415
 
     output_format = _known_format(chosen.output_format or "text", ("text", "json"))
     source, analysis = inspect_file(chosen.file)
@@ -79,7 +88,7 @@ def _shapes(chosen: argparse.Namespace) -> int:
     write = shapes.render_text if output_format == "text" else shapes.render_json
     print(write(source, analysis, functions), end="")
     if chosen.statistics:
-        print(statistics.render(tracking_of(source, analysis)), end="", file=_beside(output_format))
+        print(tracking.render(tracking_of(source, analysis)), end="", file=_beside(output_format))
     return 0
 
 
@@ -121,11 +130,7 @@ def _similar(name: str, known: Iterable[str]) -> str:
 
 def _beside(output_format: str) -> TextIO:
     """Where statistics go, so that a program that reads the output isn't given them."""
-    return sys.stdout if output_format == "text" else sys.stderr
-
-
-def _has_colour(stream: TextIO) -> bool:
-    return stream.isatty() and "NO_COLOR" not in os.environ and os.environ.get("TERM") != "dumb"
+    return sys.stdout if output_format in ("full", "concise", "text") else sys.stderr
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -134,18 +139,18 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"shapeguard {__version__}")
     commands = parser.add_subparsers(dest="command", title="commands", metavar="COMMAND")
-    check = commands.add_parser(
-        "check",
-        help="find shapes that can't fit, without running anything",
-        description="Find shapes that can't fit, without running anything. Exits with 1 if it finds some.",
+    _add_check(
+        commands.add_parser(
+            "check",
+            help="find shapes that can't be right, without running anything",
+            description="Find shapes that can't be right, without running anything. The exit status is 0 if nothing is "
+            "found, 1 if something is, and 2 if the command can't be carried out.",
+        )
     )
-    check.add_argument("paths", nargs="*", metavar="PATH", help="files and folders (default: the current folder)")
-    codes = "comma-separated codes (SG301), beginnings of codes (SG3) or names (shape-mismatch)"
-    check.add_argument("--select", action="append", metavar="CODES", help=f"report these alone: {codes}")
-    check.add_argument("--ignore", action="append", metavar="CODES", help="don't report these")
-    check.add_argument("--output-format", metavar="FORMAT", help=f"one of {', '.join(FORMATS)} (default: text)")
-    check.add_argument("--jobs", metavar="N", help="at most so many processes (default: one for each processor)")
-    check.add_argument("--statistics", action="store_true", help="say how much is tracked, and which calls lose it")
+    rule = commands.add_parser("rule", help="explain a rule", description="Explain a rule: what, why, an example.")
+    rule.add_argument("rule", metavar="RULE", help="its name or code: `bare-squeeze`, `SG101`")
+    rules = commands.add_parser("rules", help="list the rules", description="List the rules, a line each.")
+    rules.add_argument("--output-format", metavar="FORMAT", help="text or json (default: text)")
     shapes = commands.add_parser(
         "shapes",
         help="show what is known of each tensor in a file",
@@ -161,6 +166,37 @@ def _parser() -> argparse.ArgumentParser:
         description="Run three accidents that break training runs, first bare and then under guard.",
     )
     return parser
+
+
+def _add_check(check: argparse.ArgumentParser) -> None:
+    check.add_argument(
+        "paths",
+        nargs="*",
+        metavar="PATH",
+        help="files and folders (default: the current one); `-` reads standard input",
+    )
+    codes = "comma-separated codes (SG301), beginnings of codes (SG3) or names (shape-mismatch)"
+    chosen = check.add_argument_group("what is reported")
+    chosen.add_argument("--select", action="append", metavar="RULES", help=f"report these alone: {codes}")
+    chosen.add_argument("--extend-select", action="append", metavar="RULES", help="report these too")
+    chosen.add_argument("--ignore", action="append", metavar="RULES", help="don't report these")
+    chosen.add_argument("--preview", action="store_true", help="report what isn't exact enough for everyone, too")
+    chosen.add_argument("--baseline", metavar="FILE", help="report only what isn't in this file")
+    chosen.add_argument("--write-baseline", metavar="FILE", help="write what is found to this file, as known")
+    chosen.add_argument("--force-exclude", action="store_true", help="pass over what is excluded though it is named")
+    changing = check.add_argument_group("what is changed")
+    changing.add_argument("--fix", action="store_true", help="make the fixes that are safe")
+    changing.add_argument("--unsafe-fixes", action="store_true", help="with --fix or --diff: those that aren't, too")
+    changing.add_argument("--diff", action="store_true", help="show what --fix would change, and change nothing")
+    changing.add_argument("--add-noqa", action="store_true", help="write a `# noqa` beside each finding")
+    shown = check.add_argument_group("how it is shown")
+    shown.add_argument("--output-format", metavar="FORMAT", help=f"one of {', '.join(FORMATS)} (default: {FORMATS[0]})")
+    shown.add_argument("--statistics", action="store_true", help="count the findings, and say how much is tracked")
+    shown.add_argument("--exit-zero", action="store_true", help="exit with 0 though something is found")
+    working = check.add_argument_group("how it is done")
+    working.add_argument("--jobs", metavar="N", help="at most so many processes (default: one for each processor)")
+    working.add_argument("--no-cache", dest="cache", action="store_false", help="neither use nor write the cache")
+    working.add_argument("--stdin-filename", metavar="NAME", help="what the file on standard input is called")
 
 
 if __name__ == "__main__":

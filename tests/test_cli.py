@@ -43,7 +43,7 @@ def test_unknown_command_names_the_known_ones(capsys):
     assert stopped.value.code == 2
     printed = capsys.readouterr().err
     assert "invalid choice: 'dmo'" in printed
-    assert "'check', 'shapes', 'demo'" in printed.replace("check, shapes, demo", "'check', 'shapes', 'demo'")
+    assert all(name in printed for name in ("check", "rule", "rules", "shapes", "demo"))
 
 
 def test_version(capsys):
@@ -111,9 +111,9 @@ def project(tmp_path, monkeypatch):
 
 def test_check_exits_with_one_for_findings_and_zero_for_none(project, capsys):
     assert main(["check"]) == 1
-    assert capsys.readouterr().out == (
-        "gpt.py:5:16 SG301 shape-mismatch: `q @ k` é\n    q: (b, t)\n1 finding in 1 of 2 files.\n"
-    )
+    first, *_, last = capsys.readouterr().out.splitlines()
+    assert first == "gpt.py:5:16 SG301 shape-mismatch: `q @ k` é"
+    assert last == "1 finding in 1 of 2 files."
     assert main(["check", "fine.py"]) == 0
     assert capsys.readouterr().out == "No findings in 1 file.\n"
 
@@ -127,9 +127,9 @@ def test_check_selects_and_ignores(project, capsys):
 def test_check_reads_the_project(project, capsys):
     Path("pyproject.toml").write_text("[tool.shapeguard]\nignore = ['SG301']\noutput-format = 'json'", encoding="utf-8")
     assert main(["check"]) == 0
-    assert capsys.readouterr().out == ""
+    assert json.loads(capsys.readouterr().out) == []
     assert main(["check", "--select", "SG3"]) == 1
-    assert json.loads(capsys.readouterr().out)["code"] == "SG301"
+    assert [each["code"] for each in json.loads(capsys.readouterr().out)] == ["SG301"]
     assert main(["check", "--select", "SG3", "--output-format", "github"]) == 1
     assert capsys.readouterr().out.startswith("::error ")
 
@@ -147,11 +147,11 @@ def test_statistics_stand_apart_from_what_a_program_reads(project, capsys):
     ("arguments", "sentence"),
     [
         (["check", "gone"], "shapeguard check: no such file or folder: gone"),
-        (["check", "--select", "SG399"], "shapeguard check: unknown code `SG399` to select; did you mean `SG30"),
+        (["check", "--select", "SG399"], "shapeguard check: unknown code `SG399` to select; did you mean `SG"),
         (["check", "--ignore", "E501"], "shapeguard check: unknown code `E501` to ignore; "),
         (
             ["check", "--output-format", "xml"],
-            "shapeguard check: unknown output format `xml`; choose from text, json, github, sarif",
+            "shapeguard check: unknown output format `xml`; choose from full, concise, json, sarif, github, gitlab, junit",
         ),
         (["check", "--jobs", "0"], "shapeguard check: --jobs is `0`; it must be a whole number from 1 on"),
         (["check", "--jobs", "many"], "shapeguard check: --jobs is `many`; it must be a whole number from 1 on"),
