@@ -8,23 +8,19 @@ its time goes into writing its findings out with the source around them, so it i
 """
 
 import argparse
-import importlib.util
 import json
 import os
 import platform
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).parent.parent
-RUFF = Path(sys.executable).with_name("ruff")
-RUFF_CHECKS = (str(RUFF), "check", "--isolated", "--no-cache", "--select", "ALL")
+from processes import RUFF_CHECKS, installed, interleave, is_reached, python_files, seconds, spread, table
+
 MOST_OF_RUFF = 8.0
 MOST_MEMORY = 1000.0
 """Megabytes."""
@@ -35,56 +31,8 @@ LOADS = "import torch\n\ntorch.zeros(2).sum()\n"
 """A file so short that checking it is loading the checker."""
 
 
-@dataclass(frozen=True)
-class Cost:
-    """What one run of a command took."""
-
-    seconds: float
-    """Of the processor."""
-    megabytes: float
-    """At its peak."""
-
-
-def run(command: list[str]) -> Cost:
-    """Run a command to its end; that it has findings is no failure."""
-    environment = {**os.environ, "RAYON_NUM_THREADS": "1"}
-    child = subprocess.Popen(  # noqa: S603
-        command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
-    )
-    assert child.stderr is not None
-    with child.stderr as stream:
-        said = stream.read().decode(errors="replace")
-    # Of this child alone, where `resource.getrusage` knows only of all together.
-    _, status, used = os.wait4(child.pid, 0)
-    child.returncode = os.waitstatus_to_exitcode(status)
-    if child.returncode not in (0, 1):
-        raise RuntimeError(f"{' '.join(command)} ended with {child.returncode}: {said}")
-    unit = 1 if sys.platform == "darwin" else 1024  # Linux counts kilobytes
-    return Cost(used.ru_utime + used.ru_stime, used.ru_maxrss * unit / 1e6)
-
-
-def interleave(commands: dict[str, list[str]], rounds: int) -> dict[str, list[Cost]]:
-    """The costs of each command, one a round."""
-    costs: dict[str, list[Cost]] = {name: [] for name in commands}
-    order = list(commands)
-    for _ in range(rounds):
-        order.append(order.pop(0))
-        for name in order:
-            costs[name].append(run(commands[name]))
-    return costs
-
-
-def seconds(costs: list[Cost]) -> float:
-    return statistics.median(cost.seconds for cost in costs)
-
-
 def checking(path: Path) -> list[str]:
-    return [sys.executable, "-m", "shapeguard", "check", "--jobs", "1", str(path)]
-
-
-def python_files(folder: Path) -> dict[Path, int]:
-    """The files of a tree, each with the number of its lines."""
-    return {path: path.read_bytes().count(b"\n") for path in sorted(folder.rglob("*.py"))}
+    return [sys.executable, "-m", "shapeguard", "check", "--no-cache", "--jobs", "1", str(path)]
 
 
 def model_among(lines: dict[Path, int]) -> Path:
@@ -95,7 +43,8 @@ def model_among(lines: dict[Path, int]) -> Path:
 
 def time_files(folder: Path) -> dict[str, float]:
     """Processor seconds of each file, one after the other in this process."""
-    from shapeguard.check import check_file, chosen_codes  # noqa: PLC0415 - the commands above are to load it themselves
+    from shapeguard.catalog import chosen_codes  # noqa: PLC0415 - the commands above are to load it themselves
+    from shapeguard.check import check_file  # noqa: PLC0415
     from shapeguard.config import Config  # noqa: PLC0415
     from shapeguard.source.find import find_files  # noqa: PLC0415
 
@@ -107,32 +56,6 @@ def time_files(folder: Path) -> dict[str, float]:
         check_file(path, codes, config)
         found[path] = time.process_time() - start
     return found
-
-
-# Printing
-
-
-def table(head: list[str], rows: list[list[str]]) -> str:
-    """A table in Markdown: the first column flush left, the others flush right."""
-    widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
-    marks = ["-" * width if place == 0 else "-" * (width - 1) + ":" for place, width in enumerate(widths)]
-    lines = [
-        " | ".join(
-            cell.ljust(width) if place == 0 else cell.rjust(width)
-            for place, (cell, width) in enumerate(zip(row, widths, strict=True))
-        )
-        for row in [head, marks, *rows]
-    ]
-    return "\n".join(f"| {line} |" for line in lines)
-
-
-def is_reached(value: float, most: float) -> str:
-    return "reached" if value <= most else "not reached"
-
-
-def spread(costs: list[Cost]) -> str:
-    every = sorted(cost.seconds for cost in costs)
-    return f"{every[0]:.2f} to {every[-1]:.2f}"
 
 
 def main() -> int:
@@ -211,14 +134,6 @@ def main() -> int:
     if options.json:
         options.json.write_text(json.dumps(figures, indent=2) + "\n")
     return 0
-
-
-def installed(package: str) -> Path:
-    """The folder of an installed package, which is not imported."""
-    found = importlib.util.find_spec(package)
-    assert found is not None
-    assert found.origin is not None
-    return Path(found.origin).parent
 
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class Edit:
-    """Text that takes the place of a stretch of source."""
+    """Text that takes the place of a stretch of source; its lines count in the whole text, in a notebook too."""
 
     span: Span
     text: str

@@ -1,6 +1,7 @@
 """The benchmarks run, and print what their pages quote; what they measure is nobody's test."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -49,3 +50,43 @@ def test_benchmark_of_the_checker_prints_its_tables(tmp_path):
     assert {"shapeguard", "ruff", "model", "short", "help"} <= written["seconds"].keys()
     assert all(len(seconds) == 1 for seconds in written["seconds"].values())
     assert len(written["slowest"]) == 1
+
+
+def test_benchmark_of_the_lint_prints_its_tables(tmp_path):
+    code = tmp_path / "code"
+    code.mkdir()
+    for name in ("one.py", "two.py"):
+        (code / name).write_text("import torch\n\nx = torch.zeros(2, 3) @ torch.zeros(3, 4)\n")
+    figures = tmp_path / "lint.json"
+    peer = tmp_path / "flake8"
+    peer.write_text("#!/bin/sh\nexit 1\n")
+    peer.chmod(0o755)
+    options = ["--path", str(code), "--rounds", "1", "--peer-files", "1", f"--flake8={peer}", "--json", str(figures)]
+
+    done = subprocess.run(
+        [sys.executable, "benchmarks/lint.py", *options],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+        env={**os.environ, "PATH": ""},
+    )
+
+    assert done.returncode == 0, done.stderr
+    assert "code: 2 files, 6 lines" in done.stdout
+    for name in ("torchfix", "fixit"):
+        assert f"{name} isn't installed, and left out; `--{name} FILE` says where it is" in done.stdout
+    starts = (
+        "all of code",
+        "1 of its files, 3 lines",
+        "`flake8`",
+        "a clean file",
+        "the rules alone: times ruff, at most",
+    )
+    for row in starts:
+        assert any(line.startswith(f"| {row}") for line in done.stdout.splitlines())
+    seconds = json.loads(figures.read_text(encoding="utf-8"))["seconds"]
+    assert {"ruff", "rules", "rules, warm", "rules, two", "all", "all, warm", "all, two"} == seconds["tree"].keys()
+    assert seconds["files"].keys() == {"ruff", "rules", "all", "flake8"}
+    assert len(seconds["tree"]["all"]) == 1
