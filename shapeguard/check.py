@@ -130,8 +130,6 @@ def analyse(source: Source, *, guessing: bool = False) -> Analysis:
 def check_source(source: Source, codes: frozenset[str], *, preview: bool = False) -> Outcome:
     """Check what is in a file, without the findings that a comment in it silences."""
     from shapeguard.catalog import CODES_IN_SHORT  # noqa: PLC0415
-    from shapeguard.lint.finding import lint  # noqa: PLC0415
-    from shapeguard.rules import OUTLINES  # noqa: PLC0415
     from shapeguard.source.silencing import sift, unused  # noqa: PLC0415
 
     if source.skipped:
@@ -141,15 +139,8 @@ def check_source(source: Source, codes: frozenset[str], *, preview: bool = False
         return Outcome(tuple(_placed(source, each) for each in idle), files=1)
     if not source.tree.body:
         return Outcome(tuple(each for each in source.errors if each.code in codes), files=1)
-    rules = [rule for rule in OUTLINES if rule.kind.code in codes]
-    shapes = cache(lambda: analyse(source))
-    analysis = Analysis()
     try:
-        linted = list(lint(source, rules, lambda: shapes().tensors))
-        if codes & OF_SHAPES:
-            analysis = shapes()
-        both = (*analysis.diagnostics, *linted)
-        found = dict.fromkeys(sorted(both, key=lambda each: (each.span, each.code, each.message)))
+        found, analysis = _found_in(source, codes)
         sifted = sift(source, found)
         kept = [each for each in sifted.kept if preview or not each.preview]
         if not source.errors and not analysis.exhausted:  # else something may not have been found
@@ -158,6 +149,21 @@ def check_source(source: Source, codes: frozenset[str], *, preview: bool = False
         analysis, kept = Analysis(), [_failure(source.path, error)]
     reported = tuple(each for each in (*source.errors, *(_placed(source, each) for each in kept)) if each.code in codes)
     return Outcome(reported, files=1, tracking=tracking_of(source, analysis))
+
+
+def _found_in(source: Source, codes: frozenset[str]) -> tuple[Iterable[Diagnostic], Analysis]:
+    """All that rules and the static checker find, and what that one knows of the file if it is asked."""
+    from shapeguard.lint.finding import lint  # noqa: PLC0415
+    from shapeguard.rules import OUTLINES  # noqa: PLC0415
+
+    shapes = cache(lambda: analyse(source))
+    given_up: list[str] = []
+    rules = [rule for rule in OUTLINES if rule.kind.code in codes]
+    linted = list(lint(source, rules, lambda: shapes().tensors, given_up.append))
+    analysis = shapes() if codes & OF_SHAPES else Analysis()
+    every = (*analysis.diagnostics, *linted)
+    found = dict.fromkeys(sorted(every, key=lambda each: (each.span, each.code, each.message)))
+    return found, replace(analysis, exhausted=(*analysis.exhausted, *given_up))
 
 
 def _placed(source: Source, found: Diagnostic) -> Diagnostic:

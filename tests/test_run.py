@@ -181,3 +181,10 @@ def test_rules_and_rule(capsys):
     assert capsys.readouterr().err == (
         "shapeguard rule: no rule is called `implicit-softmax`; did you mean `implicit-softmax-dim`?\n"
     )
+
+
+def test_a_rule_that_takes_too_long_is_told_of(capsys):
+    lines = "".join("    x = model(x).squeeze()\n" for _ in range(3000))
+    Path("long.py").write_text(f"import torch\n\n\ndef f(model, x):\n{lines}    return x.size(0)\n")
+    _, out, _ = check(capsys, "--statistics", "--select", "SG101", "long.py")
+    assert "Given up as too long:\n    long.py: bare-squeeze\n" in out

@@ -130,6 +130,7 @@ def definition(file: Reading, name: ast.Name) -> Binding | None:
     if _is_rebound_from_elsewhere(file, scope, name.id, found):
         return None
     found = [each for each in found if not _gives_nothing(each)]
+    file.spend(len(found))
     path = _path(file, name, scope)
     if any(_runs_later(around, file) for around, _ in path):
         return _only(found)
@@ -239,14 +240,15 @@ def _nearest(file: Reading, path: list[Step], found: list[Binding]) -> Binding |
         meeting.setdefault(levels[outer], []).append((binding, part))
     inside = False
     for level, (around, here) in enumerate(path):
-        met = [(binding, part, order(around, here, part)) for binding, part in meeting.get(level, ())]
+        places = file.places(around)
+        met = [(binding, part, order(around, here, part, places)) for binding, part in meeting.get(level, ())]
         before = [(binding, part) for binding, part, when in met if when == SURE]
         if before:
             binding, part = before[-1]
             twice = isinstance(binding.statement, ast.NamedExpr) and any(part is each for _, each in before[:-1])
             return binding if not twice and _is_sure(binding, around, file) else None
         inside = inside or bool(met)
-        if any(when == PERHAPS for *_, when in met) or (inside and repeats(around, here)):
+        if any(when == PERHAPS for *_, when in met) or (inside and repeats(around, here, places)):
             return None
     return None
 
@@ -260,7 +262,7 @@ def _is_sure(binding: Binding, around: ast.AST, file: Reading) -> bool:
         return False
     outer = file.parent(inner)
     while outer is not None and outer is not around:
-        if not always_runs(outer, inner):
+        if not always_runs(outer, inner, file.places(outer)):
             return False
         inner, outer = outer, file.parent(outer)
     return True

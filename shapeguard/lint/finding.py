@@ -8,7 +8,7 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from shapeguard.diagnostics import Code, Diagnostic
-from shapeguard.lint.reading import Reading
+from shapeguard.lint.reading import Reading, TooLongError
 
 if TYPE_CHECKING:
     from shapeguard.lint.outline import Outline
@@ -18,15 +18,25 @@ if TYPE_CHECKING:
 
 
 def lint(
-    source: Source, rules: Iterable[Outline], tensors: Callable[[], Mapping[ast.expr, Tensor]]
+    source: Source,
+    rules: Iterable[Outline],
+    tensors: Callable[[], Mapping[ast.expr, Tensor]],
+    given_up: Callable[[str], object],
 ) -> Iterator[Diagnostic]:
-    """What these rules find; `tensors` is asked only where one wants to know a shape."""
+    """What these rules find.
+
+    `tensors` is asked only where one wants to know a shape; `given_up` is told the name of a rule that takes too long.
+    """
     file = Reading(source, tensors)
     holds = cache(source.text.__contains__)
     for rule in rules:
         if rule.is_mentioned(holds):
-            for found in rule.load().find(file):
-                yield _diagnostic(file, rule.kind, found)
+            file.start()
+            try:
+                for found in rule.load().find(file):
+                    yield _diagnostic(file, rule.kind, found)
+            except TooLongError:
+                given_up(rule.kind.name)
 
 
 def _diagnostic(file: Reading, rule: Code, found: Found) -> Diagnostic:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Mapping
+from typing import TypeAlias
 
 SURE, PERHAPS = "surely before", "perhaps before"
 _EARLIER, _AGAIN, _TRIED = "if earlier", "if earlier, else in a pass before", "perhaps, if earlier"
 _SELF = "what the statement itself binds"
 
+Places: TypeAlias = Mapping[ast.AST, tuple[str, int]]
+"""Part of a node -> the field that it stands in, and its place there."""
 _Orders = dict[str, dict[str, str]]
 """Field in which one part stands -> field in which the other one does -> whether that comes before."""
 _BODY: _Orders = {"body": {"body": _EARLIER}}
@@ -77,45 +81,49 @@ _SWALLOW = ("suppress", "raises", "assertRaises", "assertRaisesRegex")
 """Context managers after which the program goes on though their body has failed."""
 
 
-def order(around: ast.AST, here: ast.AST, part: ast.AST) -> str | None:
+def places_in(around: ast.AST) -> Places:
+    """Where the parts of a node stand in it."""
+    found: dict[ast.AST, tuple[str, int]] = {}
+    for name, value in ast.iter_fields(around):
+        if isinstance(value, list):
+            found.update((each, (name, index)) for index, each in enumerate(value) if isinstance(each, ast.AST))
+        elif isinstance(value, ast.AST):
+            found[value] = name, 0
+    return found
+
+
+def order(around: ast.AST, here: ast.AST, part: ast.AST, places: Places) -> str | None:
     """Whether a part of a node, or the node itself by what it binds, comes before another part; None for never."""
     orders = _ORDERS.get(type(around))
     if orders is None:
         return None if part is around else PERHAPS  # the order within expressions is not looked into
-    field = _SELF if part is around else _field(around, part)
-    found = orders.get(_field(around, here), {}).get(field)
+    place, index = places[here]
+    field, other = (_SELF, 0) if part is around else places[part]
+    found = orders.get(place, {}).get(field)
     if found in (SURE, PERHAPS, None):
         return found
-    block = getattr(around, field)
-    if not isinstance(block, list):
+    if not isinstance(getattr(around, field), list):
         return PERHAPS  # the one expression that a lambda gives
-    if block.index(part) < block.index(here):
+    if other < index:
         return PERHAPS if found == _TRIED else SURE
     return PERHAPS if found == _AGAIN else None
 
 
-def repeats(around: ast.AST, here: ast.AST) -> bool:
+def repeats(around: ast.AST, here: ast.AST, places: Places) -> bool:
     """Whether a node runs one of its parts again and again."""
-    return isinstance(around, ast.For | ast.AsyncFor | ast.While) and _field(around, here) not in ("iter", "orelse")
+    return isinstance(around, ast.For | ast.AsyncFor | ast.While) and places[here][0] not in ("iter", "orelse")
 
 
-def always_runs(around: ast.AST, part: ast.AST) -> bool:
+def always_runs(around: ast.AST, part: ast.AST, places: Places) -> bool:
     """Whether what comes after a node can only be reached through this part of it."""
     if isinstance(around, ast.With | ast.AsyncWith):
         return part in around.items or not any(_may_swallow(each.context_expr) for each in around.items)
     if isinstance(around, ast.BoolOp):
         return part is around.values[0]
     fields = _ALWAYS.get(type(around))
-    return fields is None or _field(around, part) in fields
+    return fields is None or places[part][0] in fields
 
 
 def _may_swallow(manager: ast.expr) -> bool:
     maker = manager.func if isinstance(manager, ast.Call) else manager
     return getattr(maker, "attr", getattr(maker, "id", "")) in _SWALLOW
-
-
-def _field(around: ast.AST, part: ast.AST) -> str:
-    for name, value in ast.iter_fields(around):
-        if value is part or (isinstance(value, list) and any(each is part for each in value)):
-            return name
-    return ""

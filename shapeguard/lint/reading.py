@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from shapeguard.lint.binding import BINDERS, Binding, bindings_by, definition, scopes_of
 from shapeguard.lint.importing import bound_otherwise, imported_here, imported_names
+from shapeguard.lint.order import Places, places_in
 
 if TYPE_CHECKING:
     from shapeguard.ops.values import Tensor
@@ -30,6 +31,14 @@ _FIELDS: dict[type[ast.AST], tuple[str, ...]] = {
 """Type -> the fields that may hold nodes, the last one first."""
 
 
+MOST_STEPS = 200_000
+"""That a rule may ask of one file; no file of 18 large packages takes 5,000."""
+
+
+class TooLongError(Exception):
+    """A rule has asked too much of a file."""
+
+
 class Reading:
     """A file as rules see it. Everything is worked out when it is first asked for."""
 
@@ -39,6 +48,18 @@ class Reading:
         self._parents: dict[ast.AST, ast.AST] = {}
         self._binders: list[ast.AST] = []
         self._definitions: dict[ast.Name, Binding | None] = {}
+        self._places: dict[ast.AST, Places] = {}
+        self._spent = 0
+
+    def start(self) -> None:
+        """Begin with another rule, which may ask as much as the one before."""
+        self._spent = 0
+
+    def spend(self, steps: int = 1) -> None:
+        """Count what is asked; raises TooLongError where that comes to no end, as it may in files that programs write."""
+        self._spent += steps
+        if self._spent > MOST_STEPS:
+            raise TooLongError
 
     # What stands where.
 
@@ -83,6 +104,12 @@ class Reading:
         for name in names:
             yield from self._calls.get(name, ())
 
+    def places(self, node: ast.AST) -> Places:
+        """Where the parts of a node stand in it."""
+        if node not in self._places:
+            self._places[node] = places_in(node)
+        return self._places[node]
+
     def parent(self, node: ast.AST) -> ast.AST | None:
         """The node around one; None for the file."""
         _ = self._nodes
@@ -117,10 +144,12 @@ class Reading:
         inner = parents.get(node)
         while inner is not None and inner.__class__ not in kinds:
             inner = parents.get(inner)
+        self.spend()
         return inner
 
     def text(self, node: ast.expr | ast.stmt) -> str:
         """A node as it is written, on one line."""
+        self.spend()
         return " ".join(self.source.segment(node).split())
 
     # What names mean.
