@@ -117,6 +117,16 @@ def test_loads_no_torch(program):
     subprocess.run([sys.executable, "-c", check], check=True, capture_output=True)
 
 
+def test_a_run_that_finds_nothing_to_mend_loads_no_libcst(tmp_path):
+    clean = tmp_path / "clean.py"
+    clean.write_text("import torch\n\nx = torch.zeros(2, 3).softmax(-1).squeeze(0)\ntorch.zeros(2) + torch.zeros(3)\n")
+    program = (
+        f"import sys; from shapeguard.cli import main; found = main(['check', '--no-cache', {str(clean)!r}])\n"
+        "assert found == 1\nassert 'libcst' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True, capture_output=True)
+
+
 def test_face_loads_nothing_of_the_guard_before_it_is_used():
     check = "import shapeguard, sys; assert not {'jaxtyping', 'beartype', 'numpy'} & set(sys.modules); shapeguard.guard"
     subprocess.run([sys.executable, "-c", check], check=True)
