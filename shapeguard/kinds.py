@@ -27,7 +27,8 @@ There is none: only its owner knows what the file was to be.
 _SYNTAX = """\
 ## What it does
 
-Reports a file, or one cell of a notebook, that the Python which runs shapeguard can't parse.
+Reports a file, or one cell of a notebook, that the Python which runs shapeguard can't parse. A file that mentions
+neither torch nor jaxtyping nor einops has nothing to check, and isn't parsed.
 
 ## Why is this bad?
 
