@@ -1,0 +1,60 @@
+"""Models of transformers as the part below a head: how they are loaded, and what the head must know of them."""
+
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError
+from torch import nn
+from transformers import PretrainedConfig, PreTrainedModel
+
+Source = str | PathLike[str] | PretrainedConfig | PreTrainedModel
+"""A name on the hub, a folder, a config (which gives fresh weights), or a model that exists already."""
+
+
+def load_model(source: Source, maker: Any) -> PreTrainedModel:
+    """What `maker`, an Auto class of transformers, makes of `source`, trainable and on one device."""
+    if isinstance(source, PreTrainedModel):
+        return source
+    try:
+        if isinstance(source, PretrainedConfig):
+            made: PreTrainedModel = maker.from_config(source)
+        else:
+            made = maker.from_pretrained(source)
+    except (OSError, ValueError, ImportError, SafetensorError) as error:
+        raise ValueError(f"{maker.__name__} {_reason(source)} ({_first_line(error)})") from error
+    return made
+
+
+def _reason(source: object) -> str:
+    if isinstance(source, PretrainedConfig):
+        return f"makes no model from a {type(source).__name__}; pass the config of a text model"
+    if Path(str(source)).is_dir():
+        return f"finds no model in the folder {source}; name one that `save_pretrained` has written"
+    return (
+        f"can't load {str(source)!r}: it is no folder here, and the hub has no such model or can't be reached; "
+        "name a folder, or pass a config or a model"
+    )
+
+
+def _first_line(error: Exception) -> str:
+    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
+
+
+def width_of(model: PreTrainedModel) -> int:
+    """The size of the last axis of a model's hidden states."""
+    config: Any = model.config.get_text_config()
+    reads_ids = isinstance(model.get_input_embeddings(), nn.Embedding)
+    # OPT's first and last layers may be narrower than those between.
+    width = getattr(config, "word_embed_proj_dim", None) or getattr(config, "hidden_size", None)
+    if not (reads_ids and isinstance(width, int)):
+        raise ValueError(f"a {type(model).__name__} reads no token ids; pass a model of text")
+    return width
+
+
+def first_position(model: nn.Module) -> int:
+    """The position of the first real token: RoBERTa and its kin keep the positions up to their padding id free."""
+    for name, part in model.named_modules():
+        if name.endswith("position_embeddings") and isinstance(part, nn.Embedding) and part.padding_idx is not None:
+            return part.padding_idx + 1
+    return 0
