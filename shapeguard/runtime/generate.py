@@ -265,8 +265,7 @@ class _Writer:
             return
         self.write(f"{sure} = True")
         if self.plan.expects:
-            pairs = {**self.conditions.exact, **{f"*{name}": run for name, run in self.conditions.runs.items()}}
-            self.write(f"{SCOPE} = {{{', '.join(f'{name!r}: {size}' for name, size in pairs.items())}}}")
+            self.keep_names()
         self.write(f"{self.result} = {self.awaited_call()}")
         self.result_conditions()
         self.depth = depth
@@ -387,6 +386,16 @@ class _Writer:
             for axis in array.annotation.axes
             if isinstance(axis, Named | NamedAxes)
         )
+
+    def keep_names(self) -> None:
+        """Keep what the arguments bind for `expect`; what only some calls bind is looked up."""
+        conditions = self.conditions
+        if conditions.tentative or conditions.loose or conditions.loose_runs:
+            names = conditions.constant("names_of", names_of)
+            self.write(f"{SCOPE} = {names}({self.plan_name}, {self.given()})")
+            return
+        pairs = {**conditions.exact, **{f"*{name}": run for name, run in conditions.runs.items()}}
+        self.write(f"{SCOPE} = {{{', '.join(f'{name!r}: {size}' for name, size in pairs.items())}}}")
 
     def judge_arguments(self) -> None:
         judged = self.conditions.constant("judge_arguments", judge.judge_arguments)

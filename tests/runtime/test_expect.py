@@ -191,3 +191,19 @@ def test_another_name_for_expect_binds_names_too():
 
     with pytest.raises(ShapeError, match="`result` axis 0 is 6, expected k = 5"):
         body(torch.ones(2))
+
+
+def test_a_name_that_only_an_optional_or_stretched_argument_binds_is_known():
+    @guard
+    def optional(x: Float[Tensor, "_ _"], lengths: Float[Tensor, "batch"] | None = None) -> Any:
+        return expect(x, "batch d")
+
+    @guard
+    def stretched(x: Float[Tensor, "_ _"], weights: Float[Tensor, "#batch"]) -> Any:
+        return expect(x, "batch d")
+
+    optional(torch.ones(3, 4))
+    for body in (optional, stretched):
+        body(torch.ones(3, 4), torch.ones(3))
+        with pytest.raises(ShapeError, match="axis 0 is 3, expected batch = 5"):
+            body(torch.ones(3, 4), torch.ones(5))
