@@ -52,6 +52,7 @@ class ImplicitSoftmaxDim(Rule):
         "from torch import nn\nlayer = nn.LogSoftmax(1)\n",
         "import torch\np = torch.softmax(x, *where)\n",
         "import torch\np = torch.softmax(input=x, dim=0)\n",
+        "import torch\np = torch.softmax(x, axis=1)\n",
         "import torch.nn.functional as F\np = F.softmax(x, **options)\n",
         "import torch.nn.functional as F\np = F.gumbel_softmax(x, tau=0.5)\n",
         "import torch.nn as nn\nlayer = nn.Softmax2d()\n",
@@ -124,7 +125,7 @@ class ImplicitSoftmaxDim(Rule):
                 if any(each.arg is None for each in call.keywords):
                     continue
                 if any(isinstance(each, ast.Starred) for each in call.args) or _is_given(
-                    argument(call, names[name], "dim")
+                    argument(call, names[name], "dim", "axis")
                 ):
                     continue
                 if not _is_idle(file, call):

@@ -62,6 +62,8 @@ class LengthsOnGpu(Rule):
         _ENCODER + "        sizes = sizes.to(x.device)\n        return pack_padded_sequence(x, sizes.cpu().long())\n",
         _ENCODER + "        sizes = sizes.to(torch.int64)\n        return pack_padded_sequence(x, sizes)\n",
         _ENCODER + "        sizes = sizes.to(torch.device('cpu'))\n        return pack_padded_sequence(x, sizes)\n",
+        _ENCODER + "        sizes = sizes.to('cuda')\n        return pack_padded_sequence(x, sizes.to('cpu'))\n",
+        _ENCODER + "        sizes = sizes.cuda()\n        return pack_padded_sequence(x, sizes.to(kept))\n",
         _ENCODER
         + "        lengths = torch.tensor(sizes, device='cpu')\n        return pack_padded_sequence(x, lengths)\n",
         _ENCODER + "        device = torch.device('cpu')\n        return pack_padded_sequence(x, sizes.to(device))\n",
@@ -99,6 +101,9 @@ pack_padded_sequence(x, n.cuda())
         _ENCODER
         + "        lengths, order = sizes.to(x.device).sort(0, descending=True)\n"
         + "        return pack_padded_sequence(x[order], lengths, batch_first=True)  # <-\n",
+        _ENCODER
+        + "        sizes = sizes.cuda().to(torch.int64).to(dtype=torch.long)\n"
+        + "        return pack_padded_sequence(x, sizes)  # <-\n",
         _ENCODER
         + "        sizes = sizes.to(x.device)\n"
         + "        order = sizes.argsort(descending=True)\n"
@@ -153,8 +158,9 @@ def _moved(file: Reading, node: ast.expr) -> ast.Call | None:
             case ast.Call(func=ast.Attribute(value=value, attr="cuda")) if file.full_name(value) is None:
                 return node
             case ast.Call(func=ast.Attribute(value=value, attr="to")):
-                if _is_device(file, argument(node, 0, "device")):
-                    return node
+                given = argument(node, 0, "device")
+                if given is not None and not _is_dtype(file, given):
+                    return node if _is_device(file, given) else None
                 node = value
             case ast.Call() if (file.full_name(node.func) or "").startswith("torch.") and last_name(node.func) in _MADE:
                 given = next((each.value for each in node.keywords if each.arg == "device"), None)
@@ -166,6 +172,12 @@ def _moved(file: Reading, node: ast.expr) -> ast.Call | None:
             case _:
                 return None
     return None
+
+
+def _is_dtype(file: Reading, node: ast.expr) -> bool:
+    """Whether an expression stands for a type of numbers, by its name: `torch.int64`, `x.dtype`."""
+    made = file.origin(node)
+    return last_name(made) == "dtype" or (file.full_name(made) or "").startswith("torch.")
 
 
 def _is_device(file: Reading, node: ast.expr | None) -> bool:

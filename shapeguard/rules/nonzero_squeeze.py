@@ -12,8 +12,9 @@ preview; so are positions in a whole data set, by names such as `train_mask` and
 one day exactly one position is found: then `(1, 1)` becomes a scalar. A loop over it raises "iteration over a 0-d
 tensor", `len` raises, and `x[positions]` has an axis less.
 
-What is ready for that stays silent: `.item()`, a `view`, a test of the rank. So do the borders of runs that `diff` finds
-with something put at both ends: there is never one alone.
+What is ready for that stays silent: `.item()`, a `view`, a test of the rank; and elements that are only assigned, for
+`x[positions] = 0` and `x[positions] = y[positions]` do the same with a scalar. So do the borders of runs that `diff`
+finds with something put at both ends: there is never one alone.
 
 ## Example
 
@@ -56,6 +57,7 @@ _DOES = {
 }
 
 
+_AS_THEY_ARE = frozenset({"clone", "detach", "cpu", "float", "long", "contiguous"})
 _SPLIT = re.compile(r"(^|_)(train|test|val|valid|splits?)(_|$)", re.IGNORECASE)
 
 
@@ -87,6 +89,19 @@ class NonzeroSqueeze(Rule):
         (
             "import torch\nsteps = torch.diff(ids, prepend=edge, append=edge)\n"
             "starts = torch.nonzero(steps != 0).squeeze().tolist()\npairs = zip(starts[:-1], starts[1:])\n"
+        ),
+        "import torch\nbad = (valid == 0).nonzero().squeeze()\nactions[bad] = 0\nlogps[bad] = -1\n",
+        (
+            "import torch\nbetter = (loss > best).nonzero().squeeze()\nx_best[better] = x[better].clone()\n"
+            "best[better] = loss[better] + 0\n"
+        ),
+        (
+            "import torch\nseen = visible.nonzero().squeeze()\nqueries = indices[seen]\n"
+            "target[seen, queries] = torch.tensor([1.0, 0.0])\n"
+        ),
+        (
+            "import torch\nfooled = (right == 0).nonzero().squeeze()\nright_at_all[kept[fooled]] = 0\n"
+            "x_best[(loss > best).nonzero().squeeze()] = x[(loss > best).nonzero().squeeze()] + 0.0\n"
         ),
     )
     invalid = (
@@ -136,6 +151,10 @@ class NonzeroSqueeze(Rule):
             "import torch\nkept = mask.nonzero().squeeze(-1)  # <-\nboxes = boxes[kept]\n",
         ),
         (
+            "import torch\nkept = mask.nonzero().squeeze()  # <-\nsums[kept] = x[kept].sum(1)\n",
+            "import torch\nkept = mask.nonzero().squeeze(-1)  # <-\nsums[kept] = x[kept].sum(1)\n",
+        ),
+        (
             "import torch\nhits = torch.nonzero(mask)\nfound = hits.squeeze()  # <-\nprint(len(found))\n",
             "import torch\nhits = torch.nonzero(mask)\nfound = hits.squeeze(-1)  # <-\nprint(len(found))\n",
         ),
@@ -156,9 +175,10 @@ class NonzeroSqueeze(Rule):
                 continue
             uses = list(uses_of(file, squeeze.call))
             kinds = {each.kind for each in uses}
-            if "asked" in kinds or (uses and kinds <= HARMLESS) or _come_in_pairs(file, squeeze):
+            telling = [each for each in uses if each.kind not in HARMLESS and not _only_places(file, each)]
+            if "asked" in kinds or (uses and not telling) or _come_in_pairs(file, squeeze):
                 continue
-            yield self._found(file, squeeze, uses)
+            yield self._found(file, squeeze, telling)
 
     def _found(self, file: Reading, squeeze: Squeeze, uses: list[Use]) -> Found:
         telling = [each for each in uses if each.kind in _DOES]
@@ -172,6 +192,30 @@ class NonzeroSqueeze(Rule):
             severity="error" if use is not None and use.kind in BREAKING else "warning",
             preview=use is None or _is_of_split(file, squeeze),
         )
+
+
+def _only_places(file: Reading, use: Use) -> bool:
+    """Whether it is an index in an assignment to elements, of a number or of elements that are taken as they are.
+
+    Or the index of what is then only such an index.
+    """
+    if use.kind != "selects" or not isinstance(use.node, ast.Subscript):
+        return False
+    inner: ast.AST = use.node
+    for around in file.around(use.node):
+        match around:
+            case ast.Subscript() | ast.Attribute() | ast.BinOp(right=ast.Constant()) | ast.Tuple():
+                inner = around
+            case ast.Call(func=func, args=[]) if func is inner and last_name(func) in _AS_THEY_ARE:
+                inner = around
+            case ast.Assign(targets=[ast.Subscript()]) | ast.AugAssign(target=ast.Subscript()):
+                return True
+            case ast.Assign(targets=[ast.Name()], value=ast.Subscript() as picked) if picked is use.node:
+                then = list(uses_of(file, picked))
+                return bool(then) and all(_only_places(file, each) for each in then)
+            case _:
+                return False
+    return False
 
 
 def _is_of_split(file: Reading, squeeze: Squeeze) -> bool:

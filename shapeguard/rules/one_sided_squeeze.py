@@ -19,7 +19,8 @@ The squeeze is there to make `(batch, 1)` into `(batch,)`, as the other side is.
 epoch may be, becomes a scalar: the losses of the first kind then raise, the others warn. And if the other side is
 `(batch, 1)` after all, the loss is taken over `(batch, batch)` pairs, with no more than a warning.
 
-Both sides squeezed alike stay silent, as does a side that is made after the other one (`torch.ones_like(x)`).
+Both sides squeezed alike stay silent, as does a side that is made after the other one (`torch.ones_like(x)`), or made
+so that it never has one row only: `torch.ones(2 * n)`, `torch.cat([good, bad])`.
 
 ## Example
 
@@ -44,7 +45,7 @@ from collections.abc import Iterator
 
 from shapeguard.lint.harmless_squeezes import is_one_example
 from shapeguard.lint.loss_sides import RAISING, OneSided, one_sided
-from shapeguard.lint.reading import Reading
+from shapeguard.lint.reading import Reading, number
 from shapeguard.lint.rule import Found, Rule
 from shapeguard.lint.squeezing import Meant, meant_axes, repair, single_axes, source
 
@@ -96,6 +97,15 @@ class OneSidedSqueeze(Rule):
         ),
         "import torch\nfrom torch import nn\ncriterion = nn.CrossEntropyLoss()\nloss = criterion(out.squeeze(), y)\n",
         "import torch\nloss = mean_squared_error(a.squeeze(), b)\n",
+        (
+            "import torch\nfrom torch import nn, ones\ndef step(logits, batch_size, device):\n"
+            "    likelihood = torch.sigmoid(logits).squeeze()\n    labels = ones(2 * batch_size, device=device)\n"
+            "    labels[1::2] = 0.0\n    return nn.BCELoss()(likelihood, labels)\n"
+        ),
+        (
+            "import torch\nimport torch.nn.functional as F\nlabels = torch.cat([torch.ones(n), torch.zeros(n)])\n"
+            "loss = F.binary_cross_entropy(D(torch.cat([real, fake])).squeeze(), labels)\n"
+        ),
     )
     invalid = (
         "import torch.nn.functional as F\nloss = F.mse_loss(logits.squeeze(), labels.float())  # <-\n",
@@ -159,6 +169,10 @@ class OneSidedSqueeze(Rule):
             "import torch\nfrom torch import nn\nloss_fn = nn.BCELoss()\n"
             "loss = loss_fn(D(x).squeeze(), torch.ones(batch_size))  # <-\n"
         ),
+        (
+            "import torch\nfrom torch import nn\nloss_fn = nn.BCELoss()\n"
+            "loss = loss_fn(D(x).squeeze(), torch.cat([labels]))  # <-\n"
+        ),
         "import torch\nloss = criterion(model(x).squeeze(), y)  # <-\n",
         "import torch\nloss = self.loss_fn(outputs.squeeze(), labels)  # <-\n",
         (
@@ -171,7 +185,7 @@ class OneSidedSqueeze(Rule):
         """The squeezes on one side of a loss, each once."""
         seen: set[ast.Call] = set()
         for each in one_sided(file):
-            if each.squeeze.call not in seen:
+            if each.squeeze.call not in seen and not _is_never_one(file, each.other):
                 seen.add(each.squeeze.call)
                 yield self._found(file, each)
 
@@ -220,6 +234,22 @@ def _is_picked(file: Reading, value: ast.expr) -> bool:
         return False
     parts = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
     return not all(isinstance(each, ast.Slice | ast.Constant | ast.UnaryOp) for each in parts)
+
+
+def _is_never_one(file: Reading, other: ast.expr) -> bool:
+    """Whether a side is made of more rows than one: `torch.ones(2 * n)`, `torch.cat([good, bad])`."""
+    node = source(file, other)
+    if not isinstance(node, ast.Call) or not node.args:
+        return False
+    match node.args[0]:
+        case ast.BinOp(op=ast.Mult(), left=left, right=right):
+            several = max(number(left) or 0, number(right) or 0) > 1
+        case ast.List(elts=parts) | ast.Tuple(elts=parts):
+            joins = file.is_torch(node, "cat", "concat", "hstack") and len(node.args) + len(node.keywords) == 1
+            return joins and sum(not isinstance(each, ast.Starred) for each in parts) > 1
+        case first:
+            several = (number(first) or 0) > 1
+    return several and file.is_torch(node, "ones", "zeros", "full", "rand", "randn", "empty")
 
 
 def _is_whole(file: Reading, one: OneSided) -> bool:

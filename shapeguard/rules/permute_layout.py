@@ -46,7 +46,7 @@ from shapeguard.lint.axes import Axes
 from shapeguard.lint.axis_names import MADE_FEATURES, Role, given_name, role_of, shown
 from shapeguard.lint.layouts import BATCH_FIRST, CHANNELS_SECOND, SEQUENCE_FIRST, Use, uses
 from shapeguard.lint.moving import as_method
-from shapeguard.lint.reading import Reading, last_name, number, receiver
+from shapeguard.lint.reading import Reading, argument, last_name, number, receiver
 from shapeguard.lint.rule import Argument, Found, Repair, Replacement, Rule
 from shapeguard.shapes.shape import Shape
 
@@ -189,6 +189,10 @@ class PermuteLayout(Rule):
             "c = torch.zeros(self.layers, x.size(0), self.hidden).to(x.device)\n"
             "out, _ = self.lstm(x, (h, c))  # <-\nreturn self.fc(out)",
             ("hidden, layers)", "hidden, layers, batch_first=True)"),
+        ),
+        _net(
+            "layer = nn.TransformerEncoderLayer(d, 8)\nencoder = nn.TransformerEncoder(self.layer, 6)",
+            "return self.encoder(src=x, mask=None).mean(1)  # <-",
         ),
         _pair(
             "gru = nn.GRU(d, 64, 1, True, False)",
@@ -378,7 +382,9 @@ def _of_state(file: Reading, axes: Axes, use: Use) -> Found | None:
 
 def _of_result(file: Reading, axes: Axes, use: Use) -> Found | None:
     """A result of a sequence-first layer that is read as if its second axis were the steps."""
-    if use.layout != SEQUENCE_FIRST or use.layer == "MultiheadAttention" or use.given is not use.call.args[0]:
+    if use.layout != SEQUENCE_FIRST or use.layer == "MultiheadAttention":
+        return None
+    if use.given is not argument(use.call, 0, "input", "src", "tgt"):
         return None
     del axes
     whole: ast.expr = use.call
