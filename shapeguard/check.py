@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from shapeguard.config import Config, UsageError
 from shapeguard.diagnostics import Diagnostic, Span, Tracking
 from shapeguard.infer.analysis import Analysis
-from shapeguard.kinds import OF_SHAPES
+from shapeguard.kinds import LEFT_TO_RULES, OF_SHAPES
 from shapeguard.source.file import Source
 from shapeguard.source.find import find_files, ignored_in
 from shapeguard.source.read import is_relevant, mentions_tensors, read_bytes, read_source, source_from
@@ -161,7 +161,9 @@ def _found_in(source: Source, codes: frozenset[str]) -> tuple[Iterable[Diagnosti
     rules = [rule for rule in OUTLINES if rule.kind.code in codes]
     linted = list(lint(source, rules, lambda: shapes().tensors, given_up.append))
     analysis = shapes() if codes & OF_SHAPES else Analysis()
-    every = (*analysis.diagnostics, *linted)
+    told = {(each.span.line, code) for each in linted if not each.preview for code in LEFT_TO_RULES.get(each.code, ())}
+    shaped = (each for each in analysis.diagnostics if (each.span.line, each.code) not in told)
+    every = (*shaped, *linted)
     found = dict.fromkeys(sorted(every, key=lambda each: (each.span, each.code, each.message)))
     return found, replace(analysis, exhausted=(*analysis.exhausted, *given_up))
 

@@ -108,7 +108,8 @@ Use instead:
 
 ## Fix safety
 
-A product whose right factor lies crosswise has a fix that transposes it. It is unsafe: another cure may be meant.
+A product whose right factor lies crosswise has a fix that transposes it, and a `cat` or `stack` one that takes the
+other of the two where torch takes that. They are unsafe: another cure may be meant.
 """
 
 _NOT_PROVEN = """\
@@ -156,7 +157,8 @@ Use instead:
 
 ## Fix safety
 
-There is none: either the code or the annotation is wrong.
+There is one where a `stack` in place of `cat`, or the reverse, gives what is declared. It is unsafe, as either the code
+or the annotation is wrong.
 """
 
 _PERMUTE = """\
@@ -231,6 +233,188 @@ Use instead:
 There is none: which axis is meant isn't written.
 """
 
+_OUTER = """\
+## What it does
+
+Reports an elementwise step, a comparison, `where` or a loss in which both operands are stretched, so that an axis comes
+out twice: `(b, 1)` with `(b,)` is `(b, b)`, each value with every other one. Wanted products of that kind are left alone:
+where the 1 is put in by an index, `unsqueeze` or a view and both operands are made of the same value, where one of them
+is counted off by `arange`, and where the result meets a whole matrix, as in distances.
+
+Two reductions over one axis of one value, of which one keeps the axis, are reported where a mean or sum over everything
+takes what comes out, or `where` chooses from it.
+
+In preview: an axis of 1 that is put in by hand or kept by such a reduction, where nothing else says what is meant, and
+columns and rows of which no size is known.
+
+## Why is this bad?
+
+Nothing fails. The mean over `(b, b)` differences is a number like any other, and its gradient pulls every prediction
+to the mean of all targets. It is the most common silent bug: a head `nn.Linear(d, 1)` gives `(b, 1)`, and targets,
+rewards and labels are `(b,)`.
+
+## Example
+
+    values = self.critic(states)  # (b, 1)
+    loss = ((values - returns) ** 2).mean()
+
+Use instead:
+
+    values = self.critic(states).squeeze(-1)  # (b,)
+    loss = ((values - returns) ** 2).mean()
+
+## Fix safety
+
+The fix takes the last axis away where that makes both operands alike. It changes the result, as it is meant to: it is
+unsafe.
+"""
+
+_SCRAMBLED = """\
+## What it does
+
+Reports a `view`, `reshape` or rearrangement that cuts across axes: `(b, t, d)` as `(b, d, t)`, `(h, w, c)` as `(c, h, w)`;
+and rows that are paired though they were flattened in another order, as logits of `(b, t)` with labels of `(t, b)`. The
+axes are known from annotations, unpackings and layers, and remember what they were flattened from.
+
+Functions that shift rows by such a view on purpose, as those of relative positions do, are left alone: they are known
+by a name with `shift` or `skew` in it, or by a pad before the view. A line that `view-as-transpose` or
+`flattened-batch` reports isn't reported twice.
+
+## Why is this bad?
+
+A reshape never moves an element, it counts the same ones off by other sizes. The shape is the one asked for, so nothing
+fails, and each row holds pieces of several.
+
+## Example
+
+    b, t, h, d = q.shape
+    scores = q.reshape(b, h, t, d) @ k
+
+Use instead:
+
+    b, t, h, d = q.shape
+    scores = q.transpose(1, 2) @ k
+
+## Fix safety
+
+Where one exchange of axes keeps the rows together there is a fix that makes it. It changes the result, as it is meant
+to, and weights that were trained with the scrambled order want to be trained again: it is unsafe.
+"""
+
+_MIXED_UP = """\
+## What it does
+
+Reports ways to take one axis for another:
+
+- a softmax over another axis than the one that the product behind it sums over: `softmax(q @ k, dim=-2) @ v`;
+- a mask that is the same all along the axis of the softmax behind it, as `(b, 1, t, 1)` on `(b, h, t, s)`: it
+  masks whole rows, which a softmax can't see, or makes them nan;
+- operands whose axes have the same names and stand in another place: a mask `(b, s)` on scores `(b, h, t, s)`, or weights
+  `(b, t)` unsqueezed to `(b, 1, t)` on `(b, t, d)`;
+- an einsum whose letters stand in another order than the names of its operands' axes, whose `q` and `k` are handed in
+  the other way round, or which sums weights over another letter than that of their softmax;
+- what several models give for one value, joined by `cat` and averaged over the joined axis, which is one over the rows
+  of all;
+- a value with an axis put in that meets itself, with the axis at the same place: `m.unsqueeze(1) * m.unsqueeze(1)`.
+
+It rests on the names of axes, as annotations and unpackings give them. In preview: an operand whose first axis of 1 is
+written out, as it may be meant for the rows of a square.
+
+A `cat` where `stack` was meant, or the reverse, shows in what the result is declared to be or goes into: it is an
+`annotation-drift` or a `shape-mismatch`, with the other one as its fix.
+
+## Why is this bad?
+
+Where the two sizes are equal, as in self-attention, in a test or in a batch of one, nothing fails; everywhere else it
+does, late.
+
+## Example
+
+    scores = q @ k.transpose(-2, -1)  # (b, h, t, s)
+    out = scores.softmax(dim=-2) @ v
+
+Use instead:
+
+    scores = q @ k.transpose(-2, -1)  # (b, h, t, s)
+    out = scores.softmax(dim=-1) @ v
+
+## Fix safety
+
+The fixes name the axis of the softmax, or put the mask's axes where their names stand. They change the result, as they
+are meant to: they are unsafe.
+"""
+
+_COMMENTS = """\
+## What it does
+
+Reports a shape in a comment, behind an assignment or a `return`, that the code beside it surely contradicts: another
+number of axes, another number on an axis, the same names in another order, or a name for a size that is another one by
+the code's own arithmetic. What the code has must stand on the code alone: on what is unpacked, created, viewed and
+annotated.
+
+Names that the code doesn't know, an axis that is written as `...`, and words that leave doubt are not judged. In
+preview: the first comment of a function that the code contradicts if the comments before it are right; and another of
+the code's own names, `(b, d)` for `(b, t)`, which may happen to mean the same number.
+
+## Why is this bad?
+
+The next one to read the line reshapes, sums or slices by what the comment says. And where the comment tells what was
+meant, it is the code that is wrong: a comment `(b, n, n)` beside a product that is `(b, b)` is how attention over the
+batch is found.
+
+## Example
+
+    b, t, d = x.shape
+    x = x.transpose(1, 2)  # (b, t, d)
+
+Use instead:
+
+    b, t, d = x.shape
+    x = x.transpose(1, 2)  # (b, d, t)
+
+## Fix safety
+
+The fix writes what the value is, where that can be said in the names that the comment uses. It is safe: no comment
+changes what a program does. Look at the code first all the same.
+"""
+
+_DOCSTRINGS = """\
+## What it does
+
+Reports a shape in a docstring that the function surely contradicts:
+
+- of a parameter, where the function fails for every tensor of that shape, by an unpacking, an operation, an assertion or
+  a test that raises, and takes one with another number of axes; or where it unpacks the same names in another order;
+- of what is returned, where that is known and is another shape in every `return`.
+
+Docstrings that give several shapes, conditions, tuples or lists, axes written as `...` or `*`, and functions under a
+decorator that may change what they take are left alone. In preview: another of the code's own names.
+
+## Why is this bad?
+
+The docstring is what a caller makes the tensor by, and what an editor shows of it. It is copied from function to
+function, and so are its mistakes.
+
+## Example
+
+    def pooled(hidden):
+        'hidden: tensor of shape (batch, dim)'
+        b, t, d = hidden.shape
+        return hidden.sum(1) / t
+
+Use instead:
+
+    def pooled(hidden):
+        'hidden: tensor of shape (batch, seq, dim)'
+        b, t, d = hidden.shape
+        return hidden.sum(1) / t
+
+## Fix safety
+
+The fix writes what the shape is, where that can be said in the names that the docstring uses. It is safe unless a
+program reads its own docstrings.
+"""
+
 KINDS = (
     Code("SG001", "unreadable-file", "A file can't be read, or not as the encoding that it declares", page=_UNREADABLE),
     Code("SG002", "syntax-error", "A file that this Python can't parse", page=_SYNTAX),
@@ -238,12 +422,25 @@ KINDS = (
     Code("SG004", "unused-suppression", "A comment silences what isn't found", "warning", fixable=True, page=_UNUSED),
     Code("SG301", "shape-mismatch", "Shapes that fit for no size", fixable=True, page=_MISMATCH),
     Code("SG302", "shape-not-proven", "Shapes that fit for some sizes only", fixable=True, page=_NOT_PROVEN),
-    Code("SG303", "annotation-drift", "A shape that the source states and the code no longer has", page=_DRIFT),
+    Code(
+        "SG303",
+        "annotation-drift",
+        "A shape that the source states and the code no longer has",
+        fixable=True,
+        page=_DRIFT,
+    ),
     Code("SG304", "wrong-permute", "Axes put in another order than the source states", page=_PERMUTE),
     Code("SG305", "wrong-unpacking", "A shape unpacked into more or fewer names than it has axes", page=_UNPACKING),
     Code("SG306", "axis-out-of-range", "An axis that the tensor doesn't have", page=_RANGE),
+    Code("SG701", "outer-broadcast", "Each value paired with every other one", "warning", fixable=True, page=_OUTER),
+    Code("SG702", "reshape-scrambles", "Elements that a reshape mixes up", "warning", fixable=True, page=_SCRAMBLED),
+    Code("SG703", "axis-mixup", "One axis taken for another", "warning", fixable=True, page=_MIXED_UP),
+    Code("SG711", "comment-drift", "A comment says another shape", "warning", fixable=True, page=_COMMENTS),
+    Code("SG712", "docstring-drift", "A docstring says another shape", "warning", fixable=True, page=_DOCSTRINGS),
 )
 UNCHECKED = frozenset({"SG001", "SG002", "SG003"})
 """The codes of what kept a file from being checked."""
-OF_SHAPES = frozenset(each.code for each in KINDS if each.code.startswith("SG3"))
+OF_SHAPES = frozenset(each.code for each in KINDS if each.code.startswith(("SG3", "SG7")))
 """The codes of what the static checker finds."""
+LEFT_TO_RULES = {"SG202": ("SG702",), "SG203": ("SG702",), "SG402": ("SG701",)}
+"""A rule's code -> what isn't reported again on a line on which that rule finds something."""

@@ -23,6 +23,7 @@ from shapeguard.infer.values import (
     Scope,
     certain,
     join,
+    join_all,
 )
 from shapeguard.ops.registry import Op, find
 from shapeguard.ops.values import UNKNOWN, Module
@@ -156,4 +157,9 @@ def _spread(evaluator: Evaluator, function: External, arguments: list[Any], name
         if any(isinstance(value, Many) for value in given):
             return None
         answers.append(apply(evaluator, function, given, dict(named)))
-    return UNKNOWN if any(isinstance(answer, Mismatch) for answer in answers) else join(*answers)
+    if any(isinstance(answer, Mismatch) for answer in answers):
+        return UNKNOWN
+    if all(isinstance(answer, tuple) for answer in answers):
+        # As many results as items, none of which is known to be like another.
+        return Many(join_all(NOTHING, tuple(part for answer in answers for part in answer)))
+    return join(*answers)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING, Any
 
-from shapeguard.infer import changes, follow, hugging_face
+from shapeguard.infer import changes, follow, hugging_face, silent
 from shapeguard.infer.applying import apply
 from shapeguard.infer.claims import with_defaults
 from shapeguard.infer.values import (
@@ -53,10 +53,15 @@ def call(evaluator: Evaluator, node: ast.Call) -> Any:
             # The base class, which isn't followed, makes an instance.
             return follow.instantiate(evaluator, owner, arguments, {})
     if (function is UNKNOWN or isinstance(function, Symbol)) and isinstance(node.func, ast.Attribute):
-        return _call_unknown(evaluator, node.func, arguments)
+        result = _call_unknown(evaluator, node.func, arguments)
+        silent.written(evaluator, node, result)
+        return result
     if isinstance(function, External) and function.name in _TENSOR_CLASSES and _reads_sequence(node, arguments):
         return _tensor_of_sizes(node.args[0], arguments[0])
+    evaluator.calling = node
     result = apply(evaluator, function, arguments, named)
+    silent.written(evaluator, node, result)
+    silent.called(evaluator, node, function, arguments, named, result)
     reads = isinstance(node.func, ast.Attribute) and node.func.attr in _READS
     if result is UNKNOWN and not reads and not evaluator.depth and not evaluator.aside:
         owner = function.owner if isinstance(function, Bound) else None

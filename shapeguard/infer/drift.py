@@ -6,6 +6,7 @@ import ast
 from typing import TYPE_CHECKING, Any
 
 from shapeguard.infer.claims import shape_text
+from shapeguard.infer.joins import other_way
 from shapeguard.infer.mending import repair
 from shapeguard.ops.values import Tensor
 from shapeguard.shapes.compare import compare
@@ -48,7 +49,7 @@ def check(evaluator: Evaluator, place: ast.expr, actual: Shape, claimed: Shape, 
     report = evaluator.reporter.report
     if len(actual.axes) != len(claimed.axes):
         message = f'{verb} {len(actual.axes)} axes {actual}, declared {len(claimed.axes)}: "{text}"'
-        report(evaluator, place, "SG303", "annotation-drift", message, notes)
+        report(evaluator, place, "SG303", "annotation-drift", message, notes, *other_way(evaluator, place, claimed))
         return
     which = "returned axis" if verb == "returns" else "axis"
     for position, (axis, wanted) in enumerate(zip(actual.axes, claimed.axes, strict=True)):
@@ -57,7 +58,7 @@ def check(evaluator: Evaluator, place: ast.expr, actual: Shape, claimed: Shape, 
         equal = compare(axis.size, wanted.size, at_least=1)
         message = f"{which} {position} is {axis.size}, declared {wanted.size}"
         if equal is False:
-            report(evaluator, place, "SG303", "annotation-drift", message, notes)
+            report(evaluator, place, "SG303", "annotation-drift", message, notes, *other_way(evaluator, place, claimed))
             return
         if equal is None and _is_name(axis.size, evaluator) and _is_name(wanted.size, evaluator):
             report(evaluator, place, "SG302", "shape-not-proven", f"{message}; right only if they are equal", notes)

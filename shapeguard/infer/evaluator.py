@@ -6,7 +6,7 @@ import ast
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
-from shapeguard.infer import drift, operators
+from shapeguard.infer import drift, operators, silent
 from shapeguard.infer.attributes import attribute
 from shapeguard.infer.expressions import HANDLERS, rest
 from shapeguard.infer.mending import repair
@@ -34,9 +34,10 @@ from shapeguard.shapes.mismatch import AxisOutOfRange, Mismatch, OrderLengthMism
 from shapeguard.shapes.shape import Shape
 
 if TYPE_CHECKING:
-    from shapeguard.diagnostics import Fix
+    from shapeguard.diagnostics import Diagnostic, Fix
     from shapeguard.infer.files import File
     from shapeguard.infer.follow import Memory
+    from shapeguard.infer.silent import Suspect
 
 
 class Reporter(Protocol):
@@ -44,6 +45,8 @@ class Reporter(Protocol):
 
     guessing: bool
     """Whether what is likely is taken for known."""
+    trusting: bool
+    """Whether comments are taken for facts where nothing else is known."""
     memory: Memory
     """What calls have given."""
 
@@ -60,8 +63,14 @@ class Reporter(Protocol):
     ) -> None:
         """Add a finding."""
 
+    def add(self, evaluator: Evaluator, found: Diagnostic) -> None:
+        """Add a finding that is made already."""
+
     def report_call(self, evaluator: Evaluator, node: ast.expr, refusal: Refusal) -> None:
         """Add a finding about what a called function does with its values."""
+
+    def suspect(self, evaluator: Evaluator, suspect: Suspect) -> None:
+        """Remember a step that torch takes and that may be wrong."""
 
     def begin_trial(self) -> None:
         """Be ready to forget what is found from here on."""
@@ -123,6 +132,10 @@ class Evaluator:
         """Name -> the line on which it got its value."""
         self.outer_names: set[str] = set()
         """Names that `global` and `nonlocal` make those of a scope around this one."""
+        self.calling: ast.Call | None = None
+        """The call that is being followed, or was last."""
+        self.called_at: int | None = None
+        """The line of the call that this body is followed for."""
         self.left: list[tuple[Scope, list[tuple[Any, Scope]]]] = []
         """What held at each `break` and `continue` of the loop that is being run."""
         self.is_generator = False
@@ -135,6 +148,7 @@ class Evaluator:
         other = type(self)(self.reporter, home, scopes, name, self.steps // 2)
         other.depth, other.aside, other.quiet = self.depth + 1, self.aside, self.quiet
         other.vague = self.vague
+        other.called_at = None if self.calling is None else self.calling.lineno
         return other
 
     def attribute(self, owner: Any, name: str) -> Any:
@@ -212,6 +226,7 @@ class Evaluator:
         if isinstance(result, Mismatch):
             result = self.contradicted(node, result)
         elif isinstance(result, Tensor) and result.shape.doubt is not None:
+            silent.doubted(self, node, result.shape.doubt)
             if self.names and not self.depth:
                 drift.check_doubt(self, node, result.shape.doubt)
             result = Tensor(Shape(result.shape.axes), result.dtype)
@@ -253,8 +268,11 @@ class Evaluator:
         match node:
             case ast.BinOp(left=left, right=right):
                 parts = [left, right]
-            case ast.Call(func=function, args=arguments):
-                parts = [*([function.value] if isinstance(function, ast.Attribute) else []), *arguments]
+            case ast.Compare(left=left, comparators=others):
+                parts = [left, *others]
+            case ast.Call(func=function, args=arguments, keywords=keywords):
+                owner = [function.value] if isinstance(function, ast.Attribute) else []
+                parts = [*owner, *arguments, *(keyword.value for keyword in keywords)]
             case ast.Subscript(value=value):
                 parts = [value]
         self.aside += 1

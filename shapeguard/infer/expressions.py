@@ -6,7 +6,7 @@ import ast
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from shapeguard.infer import calls, operators
+from shapeguard.infer import calls, operators, silent
 from shapeguard.infer.attributes import attribute
 from shapeguard.infer.narrowing import narrowed
 from shapeguard.infer.values import (
@@ -65,7 +65,10 @@ def _dict(evaluator: Evaluator, node: ast.Dict) -> Any:
 
 
 def _binary(evaluator: Evaluator, node: ast.BinOp) -> Any:
-    result = operators.operate(type(node.op), _operand(evaluator, node.left), _operand(evaluator, node.right))
+    left, right = _operand(evaluator, node.left), _operand(evaluator, node.right)
+    result = operators.operate(type(node.op), left, right)
+    if type(node.op) is not ast.MatMult:
+        silent.met(evaluator, node, (node.left, node.right), (left, right), result)
     if evaluator.divisible and isinstance(result, Dim) and isinstance(node.op, ast.Mult):
         return multiply_back(result)
     return result
@@ -91,7 +94,9 @@ def _unary(evaluator: Evaluator, node: ast.UnaryOp) -> Any:
 def _compare(evaluator: Evaluator, node: ast.Compare) -> Any:
     values = [evaluator.value(part) for part in (node.left, *node.comparators)]
     if len(node.ops) == 1:
-        return operators.operate(type(node.ops[0]), *values)
+        result = operators.operate(type(node.ops[0]), *values)
+        silent.met(evaluator, node, (node.left, *node.comparators), values, result)
+        return result
     return UNKNOWN
 
 
@@ -132,7 +137,9 @@ def _if(evaluator: Evaluator, node: ast.IfExp) -> Any:
 
 def _subscript(evaluator: Evaluator, node: ast.Subscript) -> Any:
     owner = evaluator.value(node.value)
-    return operators.subscript(owner, evaluator.index(node.slice))
+    index = evaluator.index(node.slice)
+    silent.chosen(evaluator, node, owner, index)
+    return operators.subscript(owner, index)
 
 
 def _call(evaluator: Evaluator, node: ast.Call) -> Any:

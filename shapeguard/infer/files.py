@@ -51,6 +51,14 @@ class File:
         """Whether what has a shape may be a sparse matrix."""
         return "scipy" in self.source.text
 
+    @cached_property
+    def shape_comments(self) -> tuple[int, ...]:
+        """The lines of code behind which a comment says of a shape."""
+        if not self.is_checked:
+            return ()
+        comments = self.source.comments.values()
+        return tuple(each.line for each in comments if not each.alone and self.comment_shape(each.line) is not None)
+
     def comment_shape(self, line: int) -> ProseShape | None:
         """What the comment on a line says of a shape; nothing in files that are only imported."""
         if not self.is_checked:

@@ -6,19 +6,22 @@ import ast
 import builtins
 from collections import Counter
 from collections.abc import Callable
+from functools import partial
 from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from shapeguard.diagnostics import Diagnostic, Fix
-from shapeguard.infer import drift, follow
+from shapeguard.diagnostics import Diagnostic, Fix, Span
+from shapeguard.infer import drift, follow, supposing
 from shapeguard.infer.analysis import Analysis, Expression
 from shapeguard.infer.claims import annotated, with_defaults
-from shapeguard.infer.evaluator import Evaluator, kind_of
+from shapeguard.infer.evaluator import Evaluator, Reporter, kind_of
 from shapeguard.infer.files import File
 from shapeguard.infer.follow import DEEPEST_CALL, Memory
-from shapeguard.infer.parameters import parameters_of
+from shapeguard.infer.judging import judged, together
+from shapeguard.infer.parameters import Parameters, parameters_of
 from shapeguard.infer.runs import Run, observed
+from shapeguard.infer.silent import Suspect
 from shapeguard.infer.statements import Body
 from shapeguard.infer.values import (
     Class,
@@ -66,6 +69,7 @@ class _FileAnalysis:
     def __init__(self, source: Source, *, guessing: bool) -> None:
         self.source = source
         self.guessing = guessing
+        self.trusting = False
         self.home = File(source, _load)
         self.home.is_checked = True
         self.memory = Memory()
@@ -78,6 +82,10 @@ class _FileAnalysis:
         self.lost: dict[ast.Call, int] = {}
         self.refused: dict[ast.expr, tuple[Evaluator, Refusal]] = {}
         """Calls of functions that don't take what they are given."""
+        self.suspects: dict[tuple[ast.expr, str], Suspect] = {}
+        """Steps that torch takes and that may be wrong."""
+        self.looked: list[supposing.Looked] = []
+        """Functions whose docstrings and comments are held to them, and these to each other."""
         self.trials: list[list[tuple[dict[Any, Any], Any, Any]]] = []
         """What to restore where what was found in a trial is forgotten: the table, the key and what stood there."""
         self.exhausted: list[str] = []
@@ -100,7 +108,12 @@ class _FileAnalysis:
         while self.waiting:
             self.follow_calls(None)
         self.report_refusals()
-        found = sorted(self.diagnostics.values(), key=lambda each: (each.span, each.code))
+        for looked in self.looked:
+            self.guarded(looked.function.qualified_name, partial(supposing.weigh, looked))
+        found = list(self.diagnostics.values())
+        if self.suspects:
+            found = together(found, judged(self.suspects.values(), self.source, self.runs))
+        found.sort(key=lambda each: (each.span, each.code))
         diagnostics = () if self.guessing else tuple(found)
         known = observed(self.runs)
         expressions = {
@@ -207,7 +220,34 @@ class _FileAnalysis:
             return
         if self.guessing:
             self.follow_calls(function)
-        evaluator = Body(self, function.home, function.scopes, function.qualified_name, STEPS_PER_FUNCTION)
+        evaluator, parameters = self.body_of(self, function, instance)
+        claim, _ = annotated(node.returns, evaluator.resolve)
+        evaluator.names = _declared_names([value for value in evaluator.scope.values() if isinstance(value, Tensor)])
+
+        def work() -> None:
+            evaluator.block(node.body)
+            for place, value in evaluator.returned:
+                drift.check_return(evaluator, place, value, claim, node.returns)
+
+        self.run_now = self.runs[function] = Run(function, claims=parameters.claims, guesses=parameters.guesses)
+        self.guarded(function.qualified_name, work)
+        if not self.guessing and function.qualified_name not in self.exhausted and supposing.claims(function):
+            self.looked.append(supposing.Looked(function, evaluator, partial(self.trial_of, function, instance)))
+
+    def trial_of(
+        self, function: Function, instance: Instance | Class | None, *, trusting: bool = False
+    ) -> supposing.Trial:
+        """The body of a function, ready to be interpreted as words say that its values are."""
+        listening = _Listening(self.memory, trusting=trusting)
+        body, _ = self.body_of(listening, function, instance)
+        return supposing.Trial(body, listening.heard, listening.drifted)
+
+    def body_of(
+        self, reporter: Reporter, function: Function, instance: Instance | Class | None
+    ) -> tuple[Body, Parameters]:
+        """The body of a function, ready to be interpreted with what its signature claims."""
+        node = function.node
+        evaluator = Body(reporter, self.home, function.scopes, function.qualified_name, STEPS_PER_FUNCTION)
         evaluator.owner = function.owner
         parameters = parameters_of(function, self.home, evaluator.resolve, guessing=self.guessing)
         for name, value in parameters.values.items():
@@ -221,16 +261,7 @@ class _FileAnalysis:
             evaluator.scope[node.args.vararg.arg] = Many(items) if isinstance(items, Tensor) else UNKNOWN
         if node.args.kwarg is not None:
             evaluator.scope[node.args.kwarg.arg] = Dictionary((), is_open=True)
-        claim, _ = annotated(node.returns, evaluator.resolve)
-        evaluator.names = _declared_names([value for value in evaluator.scope.values() if isinstance(value, Tensor)])
-
-        def work() -> None:
-            evaluator.block(node.body)
-            for place, value in evaluator.returned:
-                drift.check_return(evaluator, place, value, claim, node.returns)
-
-        self.run_now = self.runs[function] = Run(function, claims=parameters.claims, guesses=parameters.guesses)
-        self.guarded(function.qualified_name, work)
+        return evaluator, parameters
 
     def report(
         self,
@@ -251,10 +282,22 @@ class _FileAnalysis:
             found = Diagnostic(str(self.source.path), span, code, name, message, notes, hint, fix)
             self.note(self.diagnostics, (span, code), found)
 
+    def add(self, evaluator: Evaluator, found: Diagnostic) -> None:
+        """Add a finding, once for each place, of a function that is looked at for itself."""
+        key = (found.span, found.code)
+        if not evaluator.depth and evaluator.home is self.home and key not in self.diagnostics:
+            self.note(self.diagnostics, key, found)
+
     def report_call(self, evaluator: Evaluator, node: ast.expr, refusal: Refusal) -> None:
         """Remember what a call leads to; it is a finding unless the function itself has it."""
         if not self.guessing and evaluator.home is self.home:
             self.note(self.refused, node, (evaluator, refusal))
+
+    def suspect(self, evaluator: Evaluator, suspect: Suspect) -> None:
+        """Remember a step, once; one in a function that is followed if it surely takes place."""
+        key = (suspect.node, suspect.kind)
+        if evaluator.home is self.home and key not in self.suspects and not (evaluator.depth and evaluator.uncertain):
+            self.note(self.suspects, key, suspect)
 
     def report_refusals(self) -> None:
         """Add findings for the calls of functions that don't take what they are given."""
@@ -308,13 +351,19 @@ class _Silent:
     """Hears nothing of what a file that is only imported may be found to do."""
 
     def __init__(self) -> None:
-        self.guessing = False
+        self.guessing = self.trusting = False
         self.memory = Memory()
 
     def report(self, *_: Any, **__: Any) -> None:
         """Nothing."""
 
+    def add(self, *_: Any) -> None:
+        """Nothing."""
+
     def report_call(self, *_: Any) -> None:
+        """Nothing."""
+
+    def suspect(self, *_: Any) -> None:
         """Nothing."""
 
     def begin_trial(self) -> None:
@@ -334,6 +383,31 @@ class _Silent:
 
     def lose(self, *_: Any) -> None:
         """Nothing."""
+
+
+class _Listening(_Silent):
+    """Hears where a body surely fails, and which comments it contradicts."""
+
+    def __init__(self, memory: Memory, *, trusting: bool) -> None:
+        super().__init__()
+        self.memory, self.trusting = memory, trusting
+        self.heard: list[supposing.Heard] = []
+        self.drifted: dict[Span, Diagnostic] = {}
+
+    def add(self, evaluator: Evaluator, found: Diagnostic) -> None:
+        """Keep a comment that is contradicted."""
+        if not evaluator.depth:
+            self.drifted.setdefault(found.span, found)
+
+    def report(self, evaluator: Evaluator, node: ast.expr | ast.stmt, code: str, _: str, why: str, *__: Any) -> None:
+        """Keep what is refused for every size."""
+        if code not in ("SG302", "SG303") and not (evaluator.depth or evaluator.uncertain or evaluator.vague):
+            self.heard.append(supposing.Heard(node, why))
+
+    def report_call(self, evaluator: Evaluator, node: ast.expr, refusal: Refusal) -> None:
+        """Keep what a function that is called refuses."""
+        if not (evaluator.depth or evaluator.uncertain or evaluator.vague or refusal.is_claim):
+            self.heard.append(supposing.Heard(node, refusal.mismatch.sentence()))
 
 
 def _shown(value: Tensor) -> tuple[str | int, ...] | None:

@@ -6,6 +6,7 @@ import ast
 from typing import TYPE_CHECKING, NamedTuple
 
 from shapeguard.diagnostics import Edit, Fix, Span
+from shapeguard.infer.joins import other_way
 from shapeguard.infer.values import certain
 from shapeguard.ops.values import Tensor
 from shapeguard.shapes import shape as shapes
@@ -28,8 +29,9 @@ class Repair(NamedTuple):
 def repair(evaluator: Evaluator, node: ast.expr, mismatch: Mismatch) -> Repair:
     """What mends a step; nothing where that isn't sure."""
     if isinstance(mismatch, ContractionMismatch):
-        return _transpose(evaluator, node, mismatch)
-    return Repair()
+        mended = _transpose(evaluator, node, mismatch)
+        return Repair(*other_way(evaluator, node, None)) if mended.hint is None else mended
+    return Repair(*other_way(evaluator, node, None))
 
 
 def _transpose(evaluator: Evaluator, node: ast.expr, mismatch: ContractionMismatch) -> Repair:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING, Any
 
+from shapeguard.infer import drifting
 from shapeguard.infer.values import Maybe, Symbol, certain
 from shapeguard.ops.values import UNKNOWN, Tensor
 from shapeguard.shapes.dim import Dim, as_int, names, substitute
@@ -55,7 +56,9 @@ def of_parameters(home: File, node: ast.FunctionDef | ast.AsyncFunctionDef) -> M
 def applied(evaluator: Evaluator, node: ast.Assign | ast.AnnAssign | ast.Return, value: Any) -> Any:
     """The value of a statement, with what the comment on its line adds; no finding stands on a comment."""
     if not evaluator.reporter.guessing:
-        return value
+        drifting.weigh_comment(evaluator, node, value, _target(node))
+        if not evaluator.reporter.trusting:
+            return value
     home = evaluator.home
     stated = home.comment_shape(node.end_lineno or node.lineno) or home.comment_shape(node.lineno)
     if stated is None:

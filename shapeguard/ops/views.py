@@ -166,7 +166,8 @@ def unflatten(input: Any, dim: Any, sizes: Any) -> Result:
     position = find_axis(x, dim)
     if not isinstance(position, int) or not x.shape.axes:
         return otherwise(position if isinstance(position, Mismatch) else None, x.dtype)
-    wanted = as_sizes(sizes)
+    # A single value is not one size: it is a tuple that goes by a name.
+    wanted = as_sizes(sizes) if isinstance(sizes, tuple) else None
     if wanted is None:
         return otherwise(None, x.dtype)
     parts = shapes.reshape(Shape((x.shape.axes[position],)), wanted, at_least=AT_LEAST)

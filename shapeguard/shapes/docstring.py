@@ -26,6 +26,8 @@ _RETURN_LINE = re.compile(r"[ \t]*(?:Returns?|returns?)[ \t]*:[ \t]*(?=\S)|[ \t]
 _SPHINX = re.compile(r"[ \t]*:(?:param|parameter|arg|argument)\b[^:\n]*?(?P<name>\w+)[ \t]*:")
 _FIELD = re.compile(r"[ \t]*:\w[^:\n]*:(?!`)")
 _NAMED = re.compile(r"[ \t]*(?:[-*][ \t]+)?[*`]{0,2}(?P<name>[A-Za-z_]\w*)[*`]{0,2}[ \t]*(?=[:(=]|--|-[ \t])")
+# `Retrun: a tuple of`: what is indented below it is said of something else than parameters.
+_SOME_TITLE = re.compile(r"[ \t]*[A-Z][a-z]+:[ \t]")
 _MAY_HOLD = re.compile(r"shape|size|[Tt]ensor|array|[:\-=][ \t]*`*[(\[]", re.IGNORECASE)
 # Said before a shape, these make it one of several, or the shape of a part.
 _DOUBT = re.compile(
@@ -101,6 +103,8 @@ def _entries(text: str) -> Iterator[tuple[_Entry, int]]:
             opened = _opened(written, line.start(), depth, in_section=bool(section))
             if not section and not opened.name and depth > entry.depth:
                 continue
+            if not section and not opened.name and _SOME_TITLE.match(written):
+                section, section_depth, underlined = "other", depth, False
         if entry.name:
             yield entry, line.start()
         entry = opened

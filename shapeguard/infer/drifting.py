@@ -1,0 +1,234 @@
+"""Where code contradicts what a comment or a docstring says of a shape, and what it would have to say."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from shapeguard.diagnostics import Diagnostic, Edit, Fix, Span
+from shapeguard.infer.values import certain
+from shapeguard.ops.values import Tensor
+from shapeguard.shapes.axis_words import split_axes
+from shapeguard.shapes.compare import compare
+from shapeguard.shapes.dim import Dim, as_int, names
+from shapeguard.shapes.shape import Axis, Shape
+
+if TYPE_CHECKING:
+    from shapeguard.infer.evaluator import Evaluator
+    from shapeguard.shapes.prose import ProseShape
+
+_PIECE = re.compile(r"(?<![\w.])[\w.]+(?:[-+*/]+[\w.]+)*")
+_CROSSED_WORDS = re.compile(r"[A-Z0-9]x[A-Z0-9]")
+_LONGEST_TEXT = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Contradiction:
+    """What is surely not as it is said."""
+
+    sentence: str
+    """It begins with what the claim is about, and ends in what is said."""
+    words: tuple[str, ...] | None = None
+    """What would be right, axis by axis in the words of the claim; None where they aren't known."""
+    preview: bool = False
+    """Whether it holds only unless two names happen to mean the same number."""
+
+
+def weigh_comment(
+    evaluator: Evaluator, node: ast.Assign | ast.AnnAssign | ast.Return, value: Any, target: str | None
+) -> None:
+    """Report a comment that the value of its statement surely contradicts."""
+    known = certain(value)
+    if target is None or not isinstance(known, Tensor) or known.shape.axes is None:
+        return
+    if evaluator.depth or evaluator.aside or evaluator.quiet:
+        return
+    line = _line_of_claim(evaluator, node)
+    stated = None if line is None else evaluator.home.comment_shape(line)
+    if line is None or stated is None or (stated.subject and stated.subject != target) or not is_clear(stated):
+        return
+    about = "what is returned" if target == "return" else f"`{target}`"
+    found = contradiction(about, "the comment", stated, known.shape, evaluator.scope)
+    if found is not None:
+        span = _span_in_comment(evaluator, line, stated)
+        notes = (f"in the code: {known.shape}", f"in the comment: {stated.text}")
+        report(evaluator, span, ("SG711", "comment-drift"), found, stated, notes)
+
+
+def is_clear(stated: ProseShape) -> bool:
+    """Whether it can't be doubted how many axes are stated."""
+    if len(stated.axes) == 1 and _CROSSED_WORDS.search(stated.text):
+        return False
+    # `(batch, seq dim)` has lost a comma, `(b, t x d)` is of two axes or of three.
+    return not any(
+        " " in piece and axis == "_" for piece, axis in zip(pieces_of(stated) or (), stated.axes, strict=False)
+    )
+
+
+def report(
+    evaluator: Evaluator,
+    span: Span,
+    kind: tuple[str, str],
+    found: Contradiction,
+    stated: ProseShape,
+    notes: tuple[str, ...],
+) -> None:
+    """Add a finding about a claim, with an edit of it where the right words are known."""
+    text = None if found.words is None else rewritten(stated, found.words)
+    fix = None if text is None else Fix(f"Write what it is: `{text}`", (Edit(span, text),), "safe")
+    path = str(evaluator.home.source.path)
+    made = Diagnostic(path, span, *kind, found.sentence, notes, None, fix, severity="warning", preview=found.preview)
+    evaluator.reporter.add(evaluator, made)
+
+
+def _line_of_claim(evaluator: Evaluator, node: ast.stmt) -> int | None:
+    """The line whose comment is about a whole statement: its last one, if nothing but the end of it stands there."""
+    line = node.end_lineno or node.lineno
+    text = evaluator.home.source.lines[line - 1]
+    if "#" not in text or (line != node.lineno and text.lstrip()[:1] not in (")", "]")):
+        return None
+    return line
+
+
+def _span_in_comment(evaluator: Evaluator, line: int, stated: ProseShape) -> Span:
+    comment = evaluator.home.source.comments[line]
+    start = comment.column + len(comment.text) - len(comment.text.lstrip("#")) + stated.start
+    return Span(line, start, line, start + stated.end - stated.start)
+
+
+def contradiction(
+    about: str, source: str, stated: ProseShape, actual: Shape, scope: Mapping[str, Any]
+) -> Contradiction | None:
+    """How a shape surely differs from what is said of it; None where it may be as it is said."""
+    axes = actual.axes
+    if axes is None:
+        return None
+    if not axes and stated.axes == ("1",):
+        # So people say of a number.
+        return None
+    least = len(stated.axes) - (stated.variadic is not None)
+    if len(axes) < least or (stated.variadic is None and len(axes) != least):
+        says = f"at least {least}" if stated.variadic is not None else str(least)
+        sentence = f"{about} has {count_of(len(axes))}, {source} says {says}: {stated.text}"
+        return Contradiction(sentence, _written_out(stated, actual, scope))
+    if stated.variadic is not None:
+        return None
+    sizes = [axis.size for axis in axes]
+    meant = [_meant(size, scope) for size in stated.prefix]
+    order = _other_order(sizes, meant)
+    if order is not None:
+        pieces = pieces_of(stated)
+        right = None if pieces is None else tuple(pieces[place] for place in order)
+        shown = f"({', '.join(right)})" if right else str(actual)
+        return Contradiction(f"{about} is {shown}, {source} says {stated.text}", right)
+    for differ in (_surely_differ, _named_otherwise):
+        wrong = {
+            position: axis
+            for position, (axis, said) in enumerate(zip(axes, meant, strict=True))
+            if axis.size is not None and said is not None and differ(axis.size, said, stated.prefix[position], scope)
+        }
+        if wrong:
+            position = min(wrong)
+            word = _word_of(wrong[position], scope) or wrong[position].size
+            sentence = f"axis {position} of {about} is {word}, {source} says {stated.axes[position]}: {stated.text}"
+            return Contradiction(sentence, _replaced(stated, wrong, scope), differ is _named_otherwise)
+    return None
+
+
+def _replaced(stated: ProseShape, wrong: Mapping[int, Axis], scope: Mapping[str, Any]) -> tuple[str, ...] | None:
+    """The words of a claim with some of them put right."""
+    right = {position: _word_of(axis, scope) for position, axis in wrong.items()}
+    pieces = pieces_of(stated)
+    if pieces is None or None in right.values():
+        return None
+    return tuple(right.get(position) or piece for position, piece in enumerate(pieces))
+
+
+def count_of(count: int) -> str:
+    """So many axes, in words."""
+    return "1 axis" if count == 1 else f"{count} axes"
+
+
+def _meant(size: Dim | None, scope: Mapping[str, Any]) -> Dim | None:
+    """What a word of a claim means: the size of that name in the code, if it is one and has no other name there."""
+    if size is None or as_int(size) is not None:
+        return size
+    value = scope.get(str(size))
+    if not isinstance(value, Dim):
+        return size
+    return value if as_int(value) is not None or _is_name(value) else None
+
+
+def _is_name(size: Dim) -> bool:
+    return names(size) == {str(size)}
+
+
+def _other_order(sizes: Sequence[Dim | None], meant: Sequence[Dim | None]) -> list[int] | None:
+    """For each axis, which of the words is its; None unless they are the same ones in another order."""
+    if None in sizes or None in meant or list(sizes) == list(meant) or len(set(meant)) != len(meant):
+        return None
+    if sorted(map(str, sizes)) != sorted(map(str, meant)):
+        return None
+    return [meant.index(size) for size in sizes]
+
+
+def _surely_differ(size: Dim, said: Dim, word: Dim | None, scope: Mapping[str, Any]) -> bool:
+    number, claimed = as_int(size), as_int(said)
+    if number is not None and claimed is not None:
+        return number != claimed
+    named = word is not None and isinstance(scope.get(str(word)), Dim)
+    return named and claimed is None and compare(size, said, at_least=1) is False
+
+
+def _named_otherwise(size: Dim, said: Dim, word: Dim | None, scope: Mapping[str, Any]) -> bool:
+    """Whether the code has two names for what is said and what is."""
+    known = all(_is_name(each) and scope.get(str(each)) == each for each in (size, said))
+    return known and word == said and size != said
+
+
+def _written_out(stated: ProseShape, actual: Shape, scope: Mapping[str, Any]) -> tuple[str, ...] | None:
+    """All axes in words, if the claim calls sizes as the code does."""
+    if stated.variadic is not None or not stated.prefix:
+        return None
+    if any(size is None or _word_of(Axis.of(size), scope) is None for size in stated.prefix):
+        return None
+    words = [_word_of(axis, scope) for axis in actual.axes or ()]
+    return None if None in words else tuple(word for word in words if word is not None)
+
+
+def _word_of(axis: Axis, scope: Mapping[str, Any]) -> str | None:
+    """A size in names that mean it in the code, its factors in the order of its elements."""
+    if axis.size is None or any(scope.get(name) != Dim(name) for name in names(axis.size)):
+        return None
+    factors = axis.factors or ()
+    in_order = len(factors) > 1 and all(_is_name(each) or as_int(each) is not None for each in factors)
+    text = "*".join(map(str, factors)) if in_order else str(axis.size)
+    return text if len(text) <= _LONGEST_TEXT else None
+
+
+def pieces_of(stated: ProseShape) -> tuple[str, ...] | None:
+    """The words of a claim as they are written, one an axis."""
+    inside = _inside(stated.text)
+    pieces = tuple(split_axes(inside, spaced=stated.text[:1] == "["))
+    return pieces if len(pieces) == len(stated.axes) and all(pieces) else None
+
+
+def _inside(text: str) -> str:
+    return text[1:-1] if text[:1] in ("(", "[") else text
+
+
+def rewritten(stated: ProseShape, words: Sequence[str]) -> str | None:
+    """A claim with other words, in the form that it is written in."""
+    inside = _inside(stated.text)
+    if pieces_of(stated) is None or "\n" in inside:
+        return None
+    between = re.search(r"\s*,\s*|\s+[xX\u00d7]\s+|(?<=\w)[x\u00d7](?=\w)", inside)
+    if between is None or ("," not in between[0] and not all(map(_PIECE.fullmatch, words))):
+        return None
+    text = between[0].join(words)
+    if len(words) == 1 and "," in between[0]:
+        text += ","
+    return stated.text[0] + text + stated.text[-1] if inside != stated.text else text

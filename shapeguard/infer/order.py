@@ -1,0 +1,143 @@
+"""Elements that a reshape mixes up, and rows that are paired in different orders."""
+
+from __future__ import annotations
+
+import ast
+from itertools import combinations
+
+from shapeguard.diagnostics import Edit, Fix, Span
+from shapeguard.infer.silent import Suspect, Verdict
+from shapeguard.infer.sources import Sources
+from shapeguard.shapes import shape as shapes
+from shapeguard.shapes.dim import Dim, names
+from shapeguard.shapes.mismatch import OrderMismatch, Scrambled, show
+from shapeguard.shapes.shape import Shape
+from shapeguard.source.file import Source
+
+_SHIFTS = ("shift", "skew")
+_PADS = frozenset({"pad", "cat", "concat", "ConstantPad1d", "ConstantPad2d", "ZeroPad2d"})
+_VIEWS = frozenset({"view", "reshape"})
+_CODE = ("SG702", "reshape-scrambles")
+
+
+def judge_order(suspect: Suspect, sources: Sources, source: Source) -> Verdict | None:
+    """What is said of a doubtful order; None where it is on purpose."""
+    if any(word in suspect.function.rpartition(".")[2] for word in _SHIFTS):
+        return None
+    if isinstance(suspect.mismatch, Scrambled):
+        return _judge_reshape(suspect, suspect.mismatch, sources, source)
+    assert isinstance(suspect.mismatch, OrderMismatch)
+    return _judge_pair(suspect, suspect.mismatch)
+
+
+def _judge_reshape(suspect: Suspect, mismatch: Scrambled, sources: Sources, source: Source) -> Verdict | None:
+    owner = _reshaped(suspect.node)
+    if owner is not None:
+        made = sources.same_axes(owner)
+        if isinstance(made, ast.Attribute) or _name(made) in _PADS:
+            # A parameter's axes mean what is made of them; what is padded and cut off anew is shifted by it.
+            return None
+    if _may_be_one(suspect.node, mismatch):
+        return None
+    step = " ".join(ast.unparse(suspect.node).split())
+    message = (
+        f"`{step}` cuts {show(mismatch.mixed)} of {show(mismatch.source)} into {show(mismatch.into)}: "
+        "a reshape counts elements off anew and moves none"
+    )
+    hint, fix = _mended(suspect.node, mismatch, source)
+    return Verdict(*_CODE, message, suspect.notes, hint, fix)
+
+
+def _may_be_one(node: ast.expr, mismatch: Scrambled) -> bool:
+    """Whether nothing is mixed up if an axis that only a -1 takes in has size 1, as the channels of a mask."""
+    sizes = [None if size is None else Dim(size) for size in mismatch.source]
+    target = [None if size is None else Dim(size) for size in mismatch.target]
+    given = node.args if isinstance(node, ast.Call) else []
+    rests = [at for at, argument in enumerate(given) if ast.unparse(argument) == "-1"]
+    if len(rests) != 1 or len(given) != len(target) or None in sizes:
+        return False
+    target[rests[0]] = Dim(-1)
+    told = {name for size in target if size is not None for name in names(size)}
+    for at, size in enumerate(sizes):
+        if size is None or str(size) not in names(size) or names(size) & told:
+            continue
+        result = shapes.reshape(Shape.of(*sizes[:at], 1, *sizes[at + 1 :]), target, at_least=1)
+        if isinstance(result, Shape) and not isinstance(result.doubt, Scrambled):
+            return True
+    return False
+
+
+def _judge_pair(suspect: Suspect, mismatch: OrderMismatch) -> Verdict:
+    if suspect.parts:
+        left, right = (" ".join(ast.unparse(part.node).split()) for part in suspect.parts)
+        pair = f"rows of `{left}` meet rows of `{right}`"
+    else:
+        pair = f"rows meet in `{' '.join(ast.unparse(suspect.node).split())}`"
+    message = f"{pair} that were flattened in another order: {show(mismatch.left)} in one, {show(mismatch.right)} in the other"
+    return Verdict(*_CODE, message, suspect.notes)
+
+
+def _name(node: ast.expr) -> str:
+    return getattr(node.func, "attr", getattr(node.func, "id", "")) if isinstance(node, ast.Call) else ""
+
+
+def _reshaped(node: ast.expr) -> ast.expr | None:
+    """What a reshape is made of."""
+    match node:
+        case ast.Call(func=ast.Attribute(value=ast.Name(id="torch" | "einops"), attr=_), args=[first, *_]):
+            return first
+        case ast.Call(func=ast.Attribute(value=owner, attr=name)) if name in _VIEWS or name == "flatten":
+            return owner
+        case ast.Call(func=ast.Name(), args=[first, *_]):
+            return first
+    return None
+
+
+def _mended(node: ast.expr, mismatch: Scrambled, source: Source) -> tuple[str | None, Fix | None]:
+    """Two axes exchanged before the reshape or behind it, where just one exchange is enough."""
+    if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute) or node.func.attr not in _VIEWS:
+        return None, None
+    owner = node.func.value
+    if isinstance(owner, ast.Name) and owner.id == "torch":
+        return None, None
+    before = _exchanges(mismatch, behind=False)
+    behind = [] if before else _exchanges(mismatch, behind=True)
+    given = [" ".join(ast.unparse(argument).split()) for argument in node.args]
+    span = source.span_of(node)
+    start = source.span_of(owner)
+    rest = Span(start.end_line, start.end_column, span.end_line, span.end_column)
+    if len(before) == 1:
+        text = f".transpose({before[0][0]}, {before[0][1]}).reshape({', '.join(given)})"
+    elif len(behind) == 1 and len(given) == len(mismatch.target):
+        one, other = behind[0]
+        given[one], given[other] = given[other], given[one]
+        text = f".{node.func.attr}({', '.join(given)}).transpose({one}, {other})"
+    else:
+        return None, None
+    written = f"{' '.join(ast.unparse(owner).split())}{text}"
+    fix = None if node.keywords or source.cells else Fix(f"Exchange the axes: `{written}`", (Edit(rest, text),))
+    return f"`{written}` keeps each row together", fix
+
+
+def _exchanges(mismatch: Scrambled, *, behind: bool) -> list[tuple[int, int]]:
+    """The pairs of axes that leave nothing mixed up when they change places before the reshape, or behind it."""
+    if any(size is None for size in mismatch.source):
+        return []
+    axes = [Dim(size) for size in mismatch.source if size is not None]
+    target = [None if size is None else Dim(size) for size in mismatch.target]
+    found = []
+    for one, other in combinations(range(len(target if behind else axes)), 2):
+        turned = list(target if behind else axes)
+        turned[one], turned[other] = turned[other], turned[one]
+        whole = sorted(map(str, axes)) == sorted(map(str, target))
+        if turned == (target if behind else axes) or not (whole or other == one + 1):
+            continue
+        result = shapes.reshape(Shape.of(*(axes if behind else turned)), turned if behind else target, at_least=1)
+        if isinstance(result, Shape) and result.doubt is None and _is_told(result):
+            found.append((one, other))
+    return found
+
+
+def _is_told(shape: Shape) -> bool:
+    """Whether the order of every axis is known."""
+    return all(axis.factors is not None for axis in shape.axes or ())
