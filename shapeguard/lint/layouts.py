@@ -67,7 +67,7 @@ def uses(file: Reading) -> Iterator[Use]:
     for call in file.all(ast.Call):
         if not isinstance(call.func, ast.Name | ast.Attribute):
             continue
-        made = file.layer(call.func)
+        made = _made(file, call.func)
         name = "" if made is None else last_name(made.func)
         if made is None or name not in _INPUTS or not file.is_torch(made, name):
             continue
@@ -81,6 +81,46 @@ def uses(file: Reading) -> Iterator[Use]:
         for each in dict.fromkeys(given):
             if not isinstance(each, ast.Starred):
                 yield Use(call, each, name, said, layout, flag)
+
+
+def _made(file: Reading, func: ast.expr) -> ast.Call | None:
+    """The call that makes a layer: one of its own, the first of a stack, or one of a list that is gone through."""
+    made = file.layer(func)
+    if made is None and isinstance(func, ast.Name):
+        made = _one_of_list(file, func)
+    if made is not None and last_name(made.func) == "Sequential" and file.is_torch(made, "Sequential"):
+        first = file.origin(made.args[0]) if made.args else None
+        made = first if isinstance(first, ast.Call) and last_name(first.func) == "Conv1d" else None
+    return made
+
+
+def _one_of_list(file: Reading, name: ast.Name) -> ast.Call | None:
+    """`nn.Conv1d(...)` for `conv` in `for conv in self.convs`, where the list is made of such alone."""
+    for around in file.around(name):
+        loops = around.generators if isinstance(around, ast.ListComp | ast.GeneratorExp) else [around]
+        for loop in loops:
+            if not isinstance(loop, ast.For | ast.comprehension) or not isinstance(loop.target, ast.Name):
+                continue
+            if loop.target.id == name.id:
+                return _alike(file, file.layer(loop.iter))
+    return None
+
+
+def _alike(file: Reading, made: ast.Call | None) -> ast.Call | None:
+    """One of the layers in a list, where all take the same."""
+    if made is None or not file.is_torch(made, "ModuleList") or not made.args:
+        return None
+    match made.args[0]:
+        case ast.ListComp(elt=ast.Call() as layer) | ast.GeneratorExp(elt=ast.Call() as layer):
+            return layer
+        case ast.List(elts=[ast.Call() as layer, *others]):
+            same = (isinstance(each, ast.Call) and _begins(each) == _begins(layer) for each in others)
+            return layer if all(same) else None
+    return None
+
+
+def _begins(layer: ast.Call) -> tuple[str, str]:
+    return ast.dump(layer.func), ast.dump(layer.args[0]) if layer.args else ""
 
 
 def layout_of(file: Reading, made: ast.Call) -> Layout | None:

@@ -98,6 +98,12 @@ def _of_parameter(file: Reading, scope: ast.AST, binding: Binding, depth: int) -
 def functions_called(file: Reading, call: ast.Call) -> Iterator[ast.FunctionDef]:
     """The function of the file that a call runs: a `def`, a method of the same class, a model's `forward`."""
     match call.func:
+        case ast.Name(id="self"):
+            owner = file.class_of(call)
+            method = None if owner is None else _method(file, owner, "forward")
+            if method is not None and owner is not None and not _is_overridden(file, owner, "forward"):
+                yield method
+            return
         case ast.Name(id=name):
             found = file.bindings(file.source.tree, name)
             if len(found) == 1 and isinstance(found[0].target, ast.FunctionDef):

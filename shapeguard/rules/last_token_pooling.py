@@ -8,7 +8,7 @@ Flags two ways to take the last token's hidden state of each text in a padded ba
   the side, or the file sets `padding_side` to "right";
 - `hidden[rows, attention_mask.sum(1) - 1]`, where the file sets `padding_side` to "left".
 
-In preview: the same where only an `attention_mask` is in reach. A file that mentions `padding_side`, or says that the
+In preview: `hidden[:, -1]` where only an `attention_mask` is in reach. A file that mentions `padding_side`, or says that the
 padding is on the left, is taken to have settled it. Functions that generate are left alone: there the last position is
 where the next token goes. What counts as hidden states: `.last_hidden_state`, an item of `.hidden_states`, and names
 with "hidden" in them.
@@ -190,6 +190,15 @@ import torch
 def mean_length(hidden, attention_mask):
     return (attention_mask.sum(1) - 1).float().mean()
 """,
+        # Nothing says that the padding is on the left.
+        """\
+import torch
+def _pool_last_token(hidden, attention_mask):
+    if attention_mask is None:
+        return hidden[:, -1, :]
+    index = attention_mask.sum(dim=1) - 1
+    return hidden[torch.arange(hidden.shape[0], device=hidden.device), index]
+""",
         # No padding in the batch: the length is that of the convolution.
         """\
 import torch
@@ -281,14 +290,6 @@ def pool(self, input_ids, attention_mask):
     outputs = self.encoder(input_ids, attention_mask=attention_mask)
     return self.head(outputs.last_hidden_state[:, -1, :])  # <-
 """,
-        """\
-import torch
-def _pool_last_token(hidden, attention_mask):
-    if attention_mask is None:
-        return hidden[:, -1, :]
-    index = attention_mask.sum(dim=1) - 1  # <-
-    return hidden[torch.arange(hidden.shape[0], device=hidden.device), index]
-""",
     )
 
     def find(self, file: Reading) -> Iterator[Found]:
@@ -301,9 +302,9 @@ def _pool_last_token(hidden, attention_mask):
         if side != "left":
             for node in file.all(ast.Subscript):
                 yield from _last_position(file, node, settled=settled)
-        if side != "right":
+        if side == "left":
             for operation in file.all(ast.BinOp):
-                yield from _counted(file, operation, settled=settled)
+                yield from _counted(file, operation)
 
 
 def _last_position(file: Reading, node: ast.Subscript, *, settled: bool) -> Iterator[Found]:
@@ -326,7 +327,7 @@ def _last_position(file: Reading, node: ast.Subscript, *, settled: bool) -> Iter
 _HINT = 'pad on the left (`padding_side="left"`), or take the last position at which the mask is 1'
 
 
-def _counted(file: Reading, node: ast.BinOp, *, settled: bool) -> Iterator[Found]:
+def _counted(file: Reading, node: ast.BinOp) -> Iterator[Found]:
     counted = less_one(node)
     mask = None if counted is None else summed_row(counted)
     if mask is None or role(mask) != "attention_mask" or _generates(file, node) or not is_index(file, node):
@@ -334,10 +335,10 @@ def _counted(file: Reading, node: ast.BinOp, *, settled: bool) -> Iterator[Found
     function = file.function(node)
     if function is not None and any(_is_last(each) and _is_mask(each.value) for each in _subscripts(function)):
         return
-    message = f"`{file.text(node)}` is the last token only where the padding is on the right"
-    if settled:
-        message += ", and this file pads on the left"
-    yield Found(node, message, hint="take the last position at which the mask is 1", preview=not settled)
+    message = (
+        f"`{file.text(node)}` is the last token only where the padding is on the right, and this file pads on the left"
+    )
+    yield Found(node, message, hint="take the last position at which the mask is 1")
 
 
 def _subscripts(function: ast.AST) -> Iterator[ast.Subscript]:

@@ -43,7 +43,7 @@ import ast
 from collections.abc import Iterator
 
 from shapeguard.lint.axes import Axes
-from shapeguard.lint.axis_names import MADE_FEATURES, Role, given_name, role_of, shown
+from shapeguard.lint.axis_names import KEEPING_LAYERS, MADE_FEATURES, Role, given_name, role_of, shown
 from shapeguard.lint.layouts import BATCH_FIRST, CHANNELS_SECOND, SEQUENCE_FIRST, Use, uses
 from shapeguard.lint.moving import as_method
 from shapeguard.lint.reading import Reading, argument, last_name, number, receiver
@@ -209,6 +209,16 @@ class PermuteLayout(Rule):
             "x = self.embed(x)\nreturn self.conv(x)  # <-",
             ("self.conv(x)", "self.conv(x.transpose(1, 2))"),
         ),
+        _net(
+            "embed = nn.Embedding(vocab, embedding_dim=d)\n"
+            "convs = nn.ModuleList([nn.Conv1d(d, 64, k) for k in (3, 4)])",
+            "x = self.embed(x)\nreturn torch.cat([conv(x).amax(2) for conv in self.convs], dim=1)  # <-",
+        ),
+        _net(
+            "embed = nn.Embedding(vocab, d)\nbody = nn.Sequential(nn.Conv1d(d, 64, 3), nn.ReLU())",
+            "return self.body(self.embed(x))  # <-",
+        ),
+        _net("lstm = nn.LSTM(d, 64)", "out, _ = self.lstm(x)  # <-\nlast = out[:, -1]\nreturn last"),
         _pair(
             "lstm = nn.LSTM(d, 64)",
             "out, _ = self.lstm(x)  # <-\nreturn out",
@@ -332,9 +342,10 @@ def _embedded(file: Reading, axes: Axes, use: Use) -> Found | None:
         value = file.origin(value.args[0])
     else:
         return None
-    if len(made.args) < 2 or not use.made.args or file.text(made.args[1]) != file.text(use.made.args[0]):  # noqa: PLR2004
+    size, taken = argument(made, 1, "embedding_dim"), argument(use.made, 0, "in_channels")
+    if size is None or taken is None or file.text(size) != file.text(taken):
         return None
-    if number(made.args[1]) is None and not isinstance(made.args[1], ast.Name | ast.Attribute):
+    if number(size) is None and not isinstance(size, ast.Name | ast.Attribute):
         return None
     shape = axes.shape(use.given) or Shape.unknown()
     message = (
@@ -382,39 +393,50 @@ def _of_state(file: Reading, axes: Axes, use: Use) -> Found | None:
 
 def _of_result(file: Reading, axes: Axes, use: Use) -> Found | None:
     """A result of a sequence-first layer that is read as if its second axis were the steps."""
-    if use.layout != SEQUENCE_FIRST or use.layer == "MultiheadAttention":
+    if use.layout != SEQUENCE_FIRST:
         return None
-    if use.given is not argument(use.call, 0, "input", "src", "tgt"):
+    if use.given is not argument(use.call, 0, "input", "src", "tgt", "query"):
         return None
     del axes
     whole: ast.expr = use.call
     parent = file.parent(whole)
-    if use.is_recurrent:
+    gives_several = use.is_recurrent or use.layer == "MultiheadAttention"
+    if gives_several:
         if isinstance(parent, ast.Subscript) and number(parent.slice) == 0:
             whole = parent
         elif not isinstance(parent, ast.Assign):
             return None
-    for value in (whole, *_names(file, whole, taken_apart=use.is_recurrent)):
+    for value in (whole, *_names(file, whole, taken_apart=gives_several)):
         reading = _steps_second(file, value)
         if reading is not None:
-            message = (
-                f"`{file.text(reading)}` takes axis 1 of what `nn.{use.layer}` gives for the steps, and it is the batch"
-            )
+            text = file.text(reading)
+            message = f"`{text}` takes axis 1 of what `nn.{use.layer}` gives for the steps, and it is the batch"
             move = file.origin(use.given)
             if isinstance(move, ast.Call) and last_name(move.func) in _MOVES | {"t"}:
                 return Found(reading, message)
             repair = Repair("Say so to the layer: `batch_first=True`", (_batch_first(use),))
-            return Found(reading, message, repair=repair)
+            if use.flag is not None:
+                return Found(reading, message, repair=repair)
+            message = f"`nn.{use.layer}` takes the steps first, and `{text}` takes axis 1 of what it gives for them"
+            return Found(use.call, message, (f"line {reading.lineno}: {text}",), repair=repair)
     return None
 
 
 def _names(file: Reading, value: ast.expr, *, taken_apart: bool) -> Iterator[ast.expr]:
     """The places that read the name which a value is assigned to."""
+    read: list[ast.Name] = []
     match file.parent(value):
         case ast.Assign(targets=[ast.Tuple(elts=[ast.Name() as name, *_])]) if taken_apart:
-            yield from file.uses(name)
+            read = file.uses(name)
         case ast.Assign(targets=[ast.Name() as name]) if not (taken_apart and isinstance(value, ast.Call)):
-            yield from file.uses(name)
+            read = file.uses(name)
+    for each in read:
+        yield each
+        mapped = file.parent(each)
+        layer = file.layer(mapped.func) if isinstance(mapped, ast.Call) and each in mapped.args[:1] else None
+        if isinstance(mapped, ast.Call) and layer is not None and last_name(layer.func) in KEEPING_LAYERS | {"Linear"}:
+            yield mapped
+            yield from _names(file, mapped, taken_apart=False)
 
 
 def _steps_second(file: Reading, value: ast.expr) -> ast.expr | None:

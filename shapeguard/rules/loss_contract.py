@@ -1,0 +1,561 @@
+"""A loss, a metric or a gather is given what it doesn't take.
+
+## What it does
+
+Looks at what torch's losses, `gather` and comparisons of predictions with labels are given, where the layers, the views and
+the functions of the file tell its axes, and flags:
+
+- `cross_entropy` and `nll_loss` of `(batch, time, classes)`: they take the classes as axis 1; and class labels that keep an
+  axis of 1, as `labels.unsqueeze(1)`;
+- `mse_loss`, `l1_loss`, `binary_cross_entropy` and their kin of `(batch, 1)` and `(batch,)`, or of `(batch, 1, h, w)` and
+  `(batch, h, w)`, which broadcast or raise;
+- `ctc_loss` of `(batch, time, classes)`: it takes time first;
+- `KLDivLoss()` and `kl_div` without a reduction, which divide by the number of classes too (in preview where
+  `reduction="mean"` is written out);
+- `gather` along the last axis by an index that has an axis less than the scores;
+- labels compared with predictions of `(batch, 1)`, as `argmax(dim=1, keepdim=True)` gives them, or with an `argmax` over
+  another axis than the classes';
+- logits and labels in the wrong order, where both are named so, and aren't a function's own parameters in that order.
+
+What the static checker knows both shapes of, it reports itself.
+
+## Why is this bad?
+
+Some of it raises at the first batch. The rest broadcasts: each prediction meets every label, the loss is a number like any
+other, and so is the accuracy.
+
+## Example
+
+    states, _ = self.lstm(self.embed(tokens))  # batch_first=True
+    loss = F.cross_entropy(self.classifier(states), tags)
+
+Use instead:
+
+    loss = F.cross_entropy(self.classifier(states).transpose(1, 2), tags)
+
+## Fix safety
+
+The fix moves the axis of the classes or of time, takes away an axis of 1, or names the reduction. It changes the result, as
+it is meant to: it is unsafe.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+
+from shapeguard.lint.columns import column_of
+from shapeguard.lint.form import Form, Part
+from shapeguard.lint.forms import Forms
+from shapeguard.lint.losses import Loss, losses
+from shapeguard.lint.making import functions_called
+from shapeguard.lint.reading import Reading, argument, last_name, number, receiver
+from shapeguard.lint.rule import Argument, Found, Repair, Replacement, Rule
+from shapeguard.lint.sequences import role
+
+_CLASSES = ("cross_entropy", "nll_loss")
+_PAIRED = ("mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss")
+_BINARY = ("binary_cross_entropy", "binary_cross_entropy_with_logits")
+_IDS = re.compile(
+    r"(^|_)(input|completion|response|target|token|label|output|chosen|rejected)_?ids$|^(labels|targets)$"
+)
+_LABELS = re.compile(r"^(labels?|targets?|y|y_true|true_labels|gt|ground_truth|tags)$")
+_SCORES = re.compile(r"(^|_)(logits?|outputs?|preds?|y_pred|y_hat|predictions?|log_?probs?)$")
+_SEVERAL = re.compile(r"top[-_ ]?k", re.IGNORECASE)
+_LONG = 3
+_HEAD = "import torch\nimport torch.nn.functional as F\nfrom torch import nn\n"
+
+
+def _net(layers: str, body: str, given: str = "x, y") -> str:
+    """The source of a model with these layers and this step."""
+    made = "".join(f"        self.{each}\n" for each in layers.split("\n"))
+    steps = "".join(f"        {each}\n" for each in body.split("\n"))
+    return f"{_HEAD}class Net(nn.Module):\n    def __init__(self, d):\n{made}    def step(self, {given}):\n{steps}"
+
+
+class LossContract(Rule):
+    """What a loss, a metric or a gather is given isn't what it takes."""
+
+    code = "SG409"
+    name = "loss-contract"
+    preview = True
+    severity = "warning"
+    fixable = True
+    words = (
+        "cross_entropy",
+        "CrossEntropyLoss",
+        "nll_loss",
+        "NLLLoss",
+        "mse_loss",
+        "MSELoss",
+        "l1_loss",
+        "L1Loss",
+        "huber_loss",
+        "HuberLoss",
+        "BCELoss",
+        "BCEWithLogitsLoss",
+        "ctc_loss",
+        "CTCLoss",
+        "kl_div",
+        "KLDivLoss",
+        "gather(",
+        "argmax(",
+        "topk(",
+        ".max(",
+    )
+
+    valid = (
+        _net(
+            "embed = nn.Embedding(9, d)\nrnn = nn.GRU(d, d, batch_first=True)\nfc = nn.Linear(d, 5)",
+            "out, _ = self.rnn(self.embed(x))\nreturn F.cross_entropy(self.fc(out).transpose(1, 2), y)",
+        ),
+        _net(
+            "rnn = nn.GRU(d, d, batch_first=True)\nfc = nn.Linear(d, 5)",
+            "out, _ = self.rnn(x)\nlogits = self.fc(out)\nreturn F.cross_entropy(logits.view(-1, 5), y.view(-1))",
+        ),
+        _net(
+            "rnn = nn.GRU(d, d, batch_first=True)\nfc = nn.Linear(d, 5)",
+            "out, _ = self.rnn(x)\nreturn F.cross_entropy(self.fc(out[:, -1]), y)",
+        ),
+        _net("fc = nn.Linear(d, 5)", "return F.cross_entropy(self.fc(x), y)"),
+        _net("conv = nn.Conv2d(3, 5, 1)", "return F.cross_entropy(self.conv(x), y)"),
+        _net("fc = nn.Linear(d, 1)", "return F.mse_loss(self.fc(x).squeeze(-1), torch.ones(x.size(0)))"),
+        _net("fc = nn.Linear(d, 1)", "return F.mse_loss(self.fc(x), torch.ones(x.size(0), 1))"),
+        _net("fc = nn.Linear(d, 1)", "return F.mse_loss(self.fc(x), y)"),
+        _net("conv = nn.Conv2d(3, 1, 1)", "b, h, w = y.shape\nreturn F.l1_loss(self.conv(x).squeeze(1), y)"),
+        _net(
+            "rnn = nn.GRU(d, d, batch_first=True)",
+            "out, _ = self.rnn(x)\nlogs = out.log_softmax(-1).transpose(0, 1)\nreturn F.ctc_loss(logs, y, n, m)",
+            "x, y, n, m",
+        ),
+        _net(
+            "rnn = nn.GRU(d, d)", "out, _ = self.rnn(x)\nreturn F.ctc_loss(out.log_softmax(2), y, n, m)", "x, y, n, m"
+        ),
+        _HEAD + "def kl(p, q):\n    return F.kl_div(p, q, reduction='batchmean')\n",
+        _HEAD + "def kl(p, q):\n    return F.kl_div(p, q, reduction='none').sum(-1)\n",
+        _HEAD
+        + "def logps(logits, input_ids):\n    return logits.log_softmax(-1).gather(-1, input_ids.unsqueeze(-1)).squeeze(-1)\n",
+        _HEAD + "def best(logits, k):\n    ids = logits.topk(k, dim=-1).indices\n    return logits.gather(-1, ids)\n",
+        _HEAD
+        + "def hits(model, x, target):\n    out = model(x)\n    loss = F.nll_loss(out, target)\n"
+        + "    pred = out.argmax(dim=1, keepdim=True)\n    return pred.eq(target.view_as(pred)).sum()\n",
+        _HEAD
+        + "def hits(model, x, target):\n    out = model(x)\n    loss = F.nll_loss(out, target)\n"
+        + "    return (out.argmax(dim=1) == target).sum()\n",
+        _HEAD + "def loss(logits, labels):\n    return F.cross_entropy(logits, labels)\n",
+        _HEAD
+        + "class Loss:\n    def __call__(self, y_true, y_pred):\n        return F.cross_entropy(y_true, y_pred)\n",
+        _HEAD
+        + "def distil(logits, target_ids, q):\n    # target_ids: (batch, time, top_k)\n"
+        + "    logs = logits.log_softmax(-1)\n    return (q * logs.gather(-1, target_ids)).sum()\n",
+        _HEAD
+        + "def contrast(image_logits, targets):\n    return F.cross_entropy(input=image_logits, target=targets)\n",
+    )
+    invalid = (
+        (
+            _net(
+                "embed = nn.Embedding(9, d)\nrnn = nn.LSTM(d, d, batch_first=True)\nfc = nn.Linear(d, 5)",
+                "out, _ = self.rnn(self.embed(x))\nlogits = self.fc(out)\nreturn F.cross_entropy(logits, y)  # <-",
+            ),
+            _net(
+                "embed = nn.Embedding(9, d)\nrnn = nn.LSTM(d, d, batch_first=True)\nfc = nn.Linear(d, 5)",
+                "out, _ = self.rnn(self.embed(x))\nlogits = self.fc(out)\n"
+                "return F.cross_entropy(logits.transpose(1, 2), y)  # <-",
+            ),
+        ),
+        _HEAD
+        + "class Tagger(nn.Module):\n    def __init__(self, d, n):\n        self.rnn = nn.GRU(d, d, batch_first=True)\n"
+        + "        self.out = nn.Sequential(nn.Dropout(0.1), nn.Linear(d, n))\n    def forward(self, x):\n"
+        + "        states, _ = self.rnn(x)\n        return self.out(states)\n"
+        + "def train(loader):\n    model = Tagger(8, 3)\n    criterion = nn.CrossEntropyLoss()\n    for x, y in loader:\n"
+        + "        scores = model(x)\n        loss = criterion(scores, y)  # <-\n",
+        _net("fc = nn.Linear(d, 5)", "return F.cross_entropy(self.fc(x.flatten(1)), y.view(-1, 1))  # <-"),
+        _net("fc = nn.Linear(d, 1)", "return F.mse_loss(self.fc(x), torch.ones(x.size(0)))  # <-"),
+        _net(
+            "fc = nn.Sequential(nn.Linear(d, 8), nn.ReLU(), nn.Linear(8, 1), nn.Sigmoid())\nbce = nn.BCELoss()",
+            "target = torch.full((len(x),), 0.9)\nreturn self.bce(self.fc(x), target)  # <-",
+        ),
+        _net("conv = nn.Conv2d(3, 1, 1)", "b, h, w = y.shape\nreturn F.l1_loss(self.conv(x), y)  # <-"),
+        (
+            _net(
+                "rnn = nn.GRU(d, d, batch_first=True)\nfc = nn.Linear(d, 9)",
+                "out, _ = self.rnn(x)\nlogs = self.fc(out).log_softmax(-1)\nreturn F.ctc_loss(logs, y, n, m)  # <-",
+                "x, y, n, m",
+            ),
+            _net(
+                "rnn = nn.GRU(d, d, batch_first=True)\nfc = nn.Linear(d, 9)",
+                "out, _ = self.rnn(x)\nlogs = self.fc(out).log_softmax(-1)\n"
+                "return F.ctc_loss(logs.transpose(0, 1), y, n, m)  # <-",
+                "x, y, n, m",
+            ),
+        ),
+        (
+            _HEAD + "def distil(log_p, q):\n    return F.kl_div(log_p, q)  # <-\n",
+            _HEAD + "def distil(log_p, q):\n    return F.kl_div(log_p, q, reduction='batchmean')  # <-\n",
+        ),
+        _net("kl = nn.KLDivLoss()  # <-", "return self.kl(x.log_softmax(-1), y.softmax(-1))"),
+        _HEAD + "def distil(p, q):\n    return F.kl_div(p.log_softmax(1), q.softmax(1), reduction='mean')  # <-\n",
+        _HEAD + "def logps(logits, labels):\n    return logits.log_softmax(-1).gather(-1, labels)  # <-\n",
+        _HEAD
+        + "def picked(logits, index):\n    logps = F.log_softmax(logits, dim=-1)\n"
+        + "    return torch.gather(logps, 2, index)  # <-\n"
+        + "def loss(logits, completion_ids):\n    return -picked(logits, completion_ids).mean()\n",
+        _HEAD
+        + "def hits(model, x, target):\n    out = model(x)\n    loss = F.nll_loss(out, target)\n"
+        + "    pred = out.argmax(dim=1, keepdim=True)\n    return (pred == target).sum()  # <-\n",
+        _HEAD
+        + "def hits(model, x, target):\n    out = model(x)\n    loss = F.cross_entropy(out, target)\n"
+        + "    pred = out.max(1, keepdim=True)[1]\n    return pred.eq(target).sum()  # <-\n",
+        _net(
+            "rnn = nn.GRU(d, d, batch_first=True)\nfc = nn.Linear(d, 5)",
+            "out, _ = self.rnn(x)\nlogits = self.fc(out)\nreturn (logits.argmax(dim=1) == y).float().mean()  # <-",
+        ),
+        _HEAD + "def loss(logits, labels):\n    return F.binary_cross_entropy_with_logits(labels, logits)  # <-\n",
+    )
+
+    def find(self, file: Reading) -> Iterator[Found]:
+        """Losses, gathers and comparisons whose arguments aren't what they take."""
+        forms = Forms(file)
+        swapped: set[ast.Call] = set()
+        for loss in losses(file, *_CLASSES, *_BINARY):
+            found = _swapped(file, loss)
+            if found is not None:
+                swapped.add(loss.call)
+                yield found
+        for loss in losses(file, *_CLASSES):
+            if loss.call not in swapped:
+                yield from _of_classes(file, forms, loss)
+        for loss in losses(file, *_PAIRED, *_BINARY):
+            if loss.call not in swapped:
+                yield from _of_pairs(file, forms, loss)
+        for loss in losses(file, "ctc_loss"):
+            yield from _of_ctc(file, forms, loss)
+        yield from _of_divergences(file)
+        for call in file.calls("gather"):
+            yield from _of_gather(file, forms, call)
+        yield from _of_comparisons(file, forms)
+
+
+def _shown(form: Form) -> str:
+    parts = ", ".join("?" if each is None else str(each) for each in form.parts)
+    return f"({'..., ' if form.is_open else ''}{parts}{',' if form.rank == 1 else ''})"
+
+
+def _is_feature(part: Part) -> bool:
+    return part == "feature" or (isinstance(part, int) and part > 1)
+
+
+def _swapped(file: Reading, loss: Loss) -> Found | None:
+    if loss.target is None or loss.given not in loss.call.args or loss.target not in loss.call.args:
+        return None
+    if not _LABELS.match(role(loss.given)) or not _SCORES.search(role(loss.target)):
+        return None
+    if _are_passed_on(file, loss.given, loss.target):
+        return None
+    one, other = file.text(loss.given), file.text(loss.target)
+    message = f"`{file.text(loss.call.func)}` takes the prediction first, and `{one}` stands before `{other}`"
+    changes = (Replacement(loss.given, "{}", (loss.target,)), Replacement(loss.target, "{}", (loss.given,)))
+    return Found(loss.call, message, repair=Repair("Put the prediction first", changes))
+
+
+def _are_passed_on(file: Reading, one: ast.expr, other: ast.expr) -> bool:
+    """Whether both are parameters of one function, in this order: who calls it by position doesn't know their names."""
+    bindings = [file.definition(each) for each in (one, other) if isinstance(each, ast.Name)]
+    places = [None if each is None else each.statement for each in bindings]
+    match places:
+        case [ast.arg() as first, ast.arg() as second]:
+            arguments = file.parent(first)
+            plain = [*arguments.posonlyargs, *arguments.args] if isinstance(arguments, ast.arguments) else []
+            return first in plain and second in plain[plain.index(first) :]
+    return False
+
+
+# Losses.
+
+
+def _of_classes(file: Reading, forms: Forms, loss: Loss) -> Iterator[Found]:
+    """The classes as the last axis of several; labels with an axis of 1."""
+    form = forms.of(loss.given)
+    target = None if loss.target is None else forms.of(loss.target)
+    if form is None or loss.target is None:
+        return
+    parts, func, text = form.parts, file.text(loss.call.func), file.text(loss.given)
+    if not form.is_open and len(parts) >= _LONG and _is_feature(parts[-1]) and parts[1] in {"time", "space"}:
+        message = f"`{func}` takes the classes as axis 1, and `{text}` is {_shown(form)}"
+        turn = ".transpose(1, 2)" if len(parts) == _LONG else ".movedim(-1, 1)"
+        change = Replacement(loss.given, "{}" + turn, (loss.given,))
+        yield Found(loss.call, message, repair=Repair(f"Put the classes second: `{turn}`", (change,)))
+        return
+    if target is None or target.is_open:
+        return
+    same = form.rank == target.rank and target.rank is not None
+    if len(target.parts) > 1 and target.parts[1] == 1 and same and _is_feature(parts[1]):
+        if file.shape_of(loss.given) is not None and file.shape_of(loss.target) is not None:
+            return
+        message = (
+            f"`{func}` takes labels without an axis for the classes, and `{file.text(loss.target)}` is {_shown(target)}"
+        )
+        change = Replacement(loss.target, "{}.squeeze(1)", (loss.target,))
+        yield Found(loss.call, message, repair=Repair("Take the axis away: `.squeeze(1)`", (change,)), severity="error")
+
+
+def _of_pairs(file: Reading, forms: Forms, loss: Loss) -> Iterator[Found]:
+    """One side with an axis of 1 that the other one lacks."""
+    if loss.target is None:
+        return
+    sides = (loss.given, loss.target)
+    for one, other in (sides, sides[::-1]):
+        axis = _lone_axis(file, forms, one, other)
+        if axis is None:
+            continue
+        if file.shape_of(one) is not None and file.shape_of(other) is not None:
+            return
+        form, twin = forms.of(one), forms.of(other)
+        text, rest = file.text(one), file.text(other)
+        raises = loss.name in _BINARY
+        effect = "which raises" if raises else "and each value is compared with every other one"
+        what = "a column and a row" if axis == -1 else "with an axis of 1 and without one"
+        message = f"`{file.text(loss.call.func)}` is given `{text}` and `{rest}`, {what}: {effect}"
+        notes = tuple(f"{side}: {_shown(each)}" for side, each in ((text, form), (rest, twin)) if each is not None)
+        change = Replacement(one, f"{{}}.squeeze({axis})", (one,))
+        repair = Repair(f"Take the axis away: `.squeeze({axis})`", (change,))
+        yield Found(loss.call, message, notes, repair=repair, severity="error" if raises else "warning")
+        return
+
+
+def _lone_axis(file: Reading, forms: Forms, one: ast.expr, other: ast.expr) -> int | None:
+    """The axis of 1 that the first has and the second hasn't: -1 for a column and a row, 1 for a channel."""
+    form, twin = forms.of(one), forms.of(other)
+    if twin is not None and twin.rank == 1 and twin.parts[0] != 1:
+        is_column = form is not None and form.parts[-1:] == (1,) and form.rank in {None, 2}
+        return -1 if is_column else None
+    if form is not None and twin is not None and form.rank is not None and form.rank > _LONG:
+        is_less = twin.rank == form.rank - 1 and form.parts[1] == 1 and 1 not in twin.parts
+        return 1 if is_less else None
+    if form is None and twin is None:
+        return -1 if (column_of(file, one), column_of(file, other)) == ("column", "row") else None
+    return None
+
+
+def _of_ctc(file: Reading, forms: Forms, loss: Loss) -> Iterator[Found]:
+    form = forms.of(loss.given)
+    if form is None or form.is_open or form.rank != _LONG or form.parts[:2] != ("batch", "time"):
+        return
+    message = f"`{file.text(loss.call.func)}` takes time first, and `{file.text(loss.given)}` is {_shown(form)}"
+    change = Replacement(loss.given, "{}.transpose(0, 1)", (loss.given,))
+    yield Found(loss.call, message, repair=Repair("Put time first: `.transpose(0, 1)`", (change,)))
+
+
+def _of_divergences(file: Reading) -> Iterator[Found]:
+    """`kl_div` whose mean is over the classes too."""
+    for call, name in file.torch_calls("kl_div", "KLDivLoss"):
+        if any(each.arg is None or each.arg in {"size_average", "reduce"} for each in call.keywords):
+            continue
+        given = argument(call, 4 if name == "kl_div" else 2, "reduction")
+        most = 2 if name == "kl_div" else 0
+        is_default = given is None and len(call.args) <= most
+        is_mean = isinstance(given, ast.Constant) and given.value == "mean"
+        if not is_default and not is_mean:
+            continue
+        message = f"`{file.text(call.func)}` divides by the number of classes too: its divergence is the `batchmean`"
+        change = Argument(call, "'batchmean'", "reduction")
+        yield Found(call, message, repair=Repair("Name the reduction: `batchmean`", (change,)), preview=is_mean)
+
+
+# Gathers.
+
+
+def _of_gather(file: Reading, forms: Forms, call: ast.Call) -> Iterator[Found]:
+    """An index with an axis less than what it takes from."""
+    is_function = file.full_name(call.func) is not None
+    if is_function and not file.is_torch(call, "gather"):
+        return
+    value = argument(call, 0, "input") if is_function else receiver(call)
+    dim = number(argument(call, 1 if is_function else 0, "dim"))
+    index = argument(call, 2 if is_function else 1, "index")
+    if value is None or index is None or dim is None:
+        return
+    form = forms.of(index)
+    if form is not None and form.rank is not None and 0 < form.rank <= dim:
+        found: str | None = f"{file.text(index)}: {_shown(form)}"
+    elif form is None and dim in {-1, 2} and _is_of_vocabulary(file, value) and not _are_several(file, call):
+        found = _ids_behind(file, index)
+    else:
+        return
+    if found is None or (file.shape_of(value) is not None and file.shape_of(index) is not None):
+        return
+    text = file.text(index)
+    message = f"`{file.text(call.func)}` takes an index with as many axes as the scores, and `{text}` has none for the classes"
+    change = Replacement(index, "{}.unsqueeze(-1)", (index,))
+    yield Found(call, message, (found,), repair=Repair("Give it one: `.unsqueeze(-1)`", (change,)), severity="error")
+
+
+def _is_of_vocabulary(file: Reading, value: ast.expr) -> bool:
+    """Whether scores over a vocabulary are taken from: the log-softmax of logits."""
+    made = file.origin(value)
+    if not isinstance(made, ast.Call) or last_name(made.func) not in {"log_softmax", "softmax"}:
+        return False
+    inner = made.args[0] if file.full_name(made.func) is not None and made.args else receiver(made)
+    return inner is not None and "logits" in last_name(inner).lower()
+
+
+def _are_several(file: Reading, call: ast.Call) -> bool:
+    """Whether a function speaks of the best k: its ids are several for each position then."""
+    function = file.function(call)
+    return function is not None and _SEVERAL.search(file.source.segment(function)) is not None
+
+
+def _ids_behind(file: Reading, index: ast.expr) -> str | None:
+    """What tells that an index is ids or labels, one for each position: its name, or that of what it is in every call."""
+    if not isinstance(index, ast.Name | ast.Attribute | ast.Subscript):
+        return None
+    if isinstance(index, ast.Name):
+        binding = file.definition(index)
+        if binding is None or not isinstance(binding.statement, ast.arg):
+            return None
+        given = _given_for(file, binding.statement)
+        if given and all(_IDS.search(role(each)) for each in given):
+            return f"{index.id}: `{file.text(given[0])}`, one id for each position"
+    return f"{file.text(index)}: one id for each position" if _IDS.search(role(index)) else None
+
+
+def _given_for(file: Reading, parameter: ast.arg) -> list[ast.expr]:
+    function = file.parent(file.parent(parameter) or parameter)
+    if not isinstance(function, ast.FunctionDef):
+        return []
+    names = [each.arg for each in function.args.args]
+    if parameter.arg not in names:
+        return []
+    at = names.index(parameter.arg) - (names[0] == "self")
+    calls = [each for each in file.calls(function.name) if function in functions_called(file, each)]
+    given = [argument(each, at, parameter.arg) for each in calls]
+    return [each for each in given if each is not None] if None not in given else []
+
+
+# Comparisons.
+
+
+def _of_comparisons(file: Reading, forms: Forms) -> Iterator[Found]:
+    """Predictions compared with labels."""
+    for compare in file.all(ast.Compare):
+        if len(compare.ops) == 1 and isinstance(compare.ops[0], ast.Eq):
+            yield from _of_comparison(file, forms, compare, compare.left, compare.comparators[0])
+    for call in file.calls("eq"):
+        owner = receiver(call)
+        if file.is_torch(call, "eq") and len(call.args) == 2:  # noqa: PLR2004 - two tensors
+            yield from _of_comparison(file, forms, call, call.args[0], call.args[1])
+        elif owner is not None and len(call.args) == 1 and file.full_name(call.func) is None:
+            yield from _of_comparison(file, forms, call, owner, call.args[0])
+
+
+def _of_comparison(file: Reading, forms: Forms, whole: ast.expr, one: ast.expr, other: ast.expr) -> Iterator[Found]:
+    for prediction, labels in ((one, other), (other, one)):
+        pick = _pick(file, _moved(prediction) or prediction)
+        if pick is None or isinstance(file.origin(labels), ast.Constant):
+            continue
+        is_column = _keeps_axis(pick)
+        if is_column and _is_row(file, forms, labels):
+            text, rest = file.text(prediction), file.text(labels)
+            message = (
+                f"`{file.text(whole)}` compares each prediction with every label: `{text}` is a column, `{rest}` a row"
+            )
+            change = Replacement(prediction, "{}.squeeze(-1)", (prediction,))
+            yield Found(whole, message, repair=Repair("Take the axis away: `.squeeze(-1)`", (change,)))
+            return
+        if not is_column:
+            found = _over_other_axis(file, forms, pick)
+            if found is not None:
+                yield found
+                return
+
+
+def _pick(file: Reading, node: ast.expr) -> ast.Call | None:
+    """The `argmax` or `max` that a prediction is."""
+    if isinstance(node, ast.Name):
+        binding = file.definition(node)
+        if binding is None or binding.value is None or binding.index not in {None, 1}:
+            return None
+        value = binding.value
+        is_pair = binding.index == 1
+    else:
+        value, is_pair = node, False
+    match value:
+        case ast.Subscript(value=ast.Call() as call, slice=place) if number(place) == 1:
+            return call if last_name(call.func) in {"max", "topk"} else None
+        case ast.Attribute(value=ast.Call() as call, attr="indices"):
+            return call if last_name(call.func) in {"max", "topk"} else None
+        case ast.Call() as call if last_name(call.func) == "argmax" or (
+            is_pair and last_name(call.func) in {"max", "topk"}
+        ):
+            return call
+    return None
+
+
+def _keeps_axis(pick: ast.Call) -> bool:
+    """Whether what is picked keeps an axis of 1."""
+    kept = next((each.value for each in pick.keywords if each.arg == "keepdim"), None)
+    if last_name(pick.func) == "topk":
+        places = [number(each) for each in pick.args]
+        return 1 in places[:2] and (len(places) < _LONG or places[-1] != 0)
+    return isinstance(kept, ast.Constant) and kept.value is True
+
+
+def _is_row(file: Reading, forms: Forms, labels: ast.expr) -> bool:
+    """Whether labels are one number for each example: a row by its making, or what a loss over classes takes."""
+    form = forms.of(labels)
+    if form is not None:
+        return form.rank == 1 and form.parts[0] != 1
+    while (inner := _moved(labels)) is not None:
+        labels = inner
+    if not isinstance(labels, ast.Name):
+        return False
+    for loss in losses(file, *_CLASSES):
+        if (
+            isinstance(loss.target, ast.Name)
+            and loss.target.id == labels.id
+            and file.scope(loss.call) is file.scope(labels)
+        ):
+            given = forms.of(loss.given)
+            same = file.definition(loss.target) is file.definition(labels)
+            return same and (given is None or given.is_open or given.rank == 2)  # noqa: PLR2004 - examples and classes
+    return False
+
+
+def _moved(node: ast.expr) -> ast.expr | None:
+    """`y` of `y.data` and `y.cpu()`."""
+    match node:
+        case ast.Attribute(value=value, attr="data"):
+            return value
+        case ast.Call(func=ast.Attribute(value=value, attr="cpu" | "cuda" | "to" | "long" | "detach")):
+            return value
+    return None
+
+
+def _over_other_axis(file: Reading, forms: Forms, pick: ast.Call) -> Found | None:
+    """A pick over another axis than that of the classes."""
+    is_function = file.full_name(pick.func) is not None
+    if is_function and not file.is_torch(pick, last_name(pick.func)):
+        return None
+    value = argument(pick, 0, "input") if is_function else receiver(pick)
+    after = 1 if is_function else 0
+    dim = argument(pick, after + (last_name(pick.func) == "topk"), "dim")
+    at = number(dim)
+    form = None if value is None else forms.of(value)
+    if value is None or dim is None or at is None or form is None or form.is_open or len(form.parts) < _LONG:
+        return None
+    if not -len(form.parts) <= at < len(form.parts):
+        return None
+    at %= len(form.parts)
+    last = len(form.parts) - 1
+    classes = (
+        1 if _is_feature(form.parts[1]) and form.parts[2] == "space" else last if form.parts[1] == "time" else None
+    )
+    if classes is None or not _is_feature(form.parts[classes]) or at == classes:
+        return None
+    text = file.text(value)
+    message = f"`{file.text(pick)}` picks along axis {at}, and the classes of `{text}` are axis {classes}"
+    by_name = any(each.value is dim for each in pick.keywords)
+    right = "-1" if classes == last else str(classes)
+    change = Argument(pick, right, "dim") if by_name else Replacement(dim, right)
+    return Found(pick, message, (f"{text}: {_shown(form)}",), repair=Repair(f"Name the axis: `{right}`", (change,)))

@@ -1,0 +1,319 @@
+"""The last step, the final state or the maximum of a padded batch, in a function that doesn't read its mask.
+
+## What it does
+
+Flags what summarises the steps of a padded batch, in a function that has to be given a mask or lengths (`mask`,
+`attention_mask`, `valid`, `lengths`, ... without a default) and reads them nowhere:
+
+- the last step of what a layer gives: `output[:, -1]`;
+- the maximum over the steps: `h.max(dim=1)`, `h.amax(1)`;
+- the final state of a recurrent layer: `_, h_n = self.rnn(x)`.
+
+The maximum is flagged too where a model was told the mask and the steps aren't filled before. Functions that generate
+are left alone: there the last step is where the next token goes. Means have their own rule, `unmasked-mean`.
+
+## Why is this bad?
+
+Behind the end of each row but the longest stands padding. A recurrent layer goes on reading it, backwards it begins
+with it; its output there is taken for that of the row. A maximum takes what the layer makes of zeros, which is its
+bias. With one row, or rows of one length, all is right, so that tests pass.
+
+## Example
+
+    def forward(self, names, lengths):
+        output, _ = self.lstm(self.embed(names))
+        return self.fc(output[:, -1])
+
+Use instead:
+
+    def forward(self, names, lengths):
+        output, _ = self.lstm(self.embed(names))
+        return self.fc(output[torch.arange(len(names)), lengths - 1])
+
+## Fix safety
+
+There is no fix: packing, indexing and filling each ask for something else of the lengths.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+
+from shapeguard.lint.averages import enclosing, is_choice
+from shapeguard.lint.pooling import layer_call, masked_states, unread
+from shapeguard.lint.reading import Function, Reading, argument, last_name, number, receiver
+from shapeguard.lint.rule import Found, Rule
+
+_LAST = -1
+_STEPS = 1
+_FILLS = re.compile(r"masked_fill|inf\b|where\(|finfo|-1e|-10000|\*=? ?\w*mask")
+_RECURRENT = frozenset({"LSTM", "GRU", "RNN"})
+_GENERATES = re.compile(
+    r"generat|sampl|decod|beam|next|prefill|prepare|cache|^(score|step|forward_step|predict)|_step$"
+)
+
+
+class PooledPadding(Rule):
+    """Padding taken for the end, or for a part, of what it stands behind."""
+
+    code = "SG508"
+    name = "pooled-padding"
+    preview = True
+    severity = "warning"
+    words = tuple(
+        f"{mask} & {pool}"
+        for pool in ("[:, -1", "[:,-1", ".max(", "torch.max(", ".amax(", "LSTM(", "GRU(", "RNN(")
+        for mask in ("mask", "valid", "lengths", "lens", "length")
+    )
+    valid = (
+        """\
+import torch
+class Net(torch.nn.Module):
+    def forward(self, names, lengths):
+        output, _ = self.lstm(self.embed(names))
+        return self.fc(output[torch.arange(len(names)), lengths - 1])
+""",
+        """\
+import torch
+from torch import nn
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.rnn = nn.GRU(8, 8, batch_first=True)
+    def forward(self, x, lengths):
+        packed = nn.utils.rnn.pack_padded_sequence(x, lengths, batch_first=True)
+        _, h = self.rnn(packed)
+        return h[-1]
+""",
+        """\
+import torch
+class Net(torch.nn.Module):
+    def forward(self, points, valid):
+        h = self.phi(points).masked_fill(~valid[..., None], float("-inf"))
+        return self.rho(h.max(dim=1).values)
+""",
+        """\
+import torch
+class Net(torch.nn.Module):
+    def forward(self, frames):
+        output, _ = self.lstm(frames)
+        return output[:, -1]
+""",
+        """\
+import torch
+class Net(torch.nn.Module):
+    def forward(self, x, mask=None):
+        h = self.layers(x)
+        return h[:, -1]
+""",
+        """\
+import torch
+class Net(torch.nn.Module):
+    def generate(self, x, mask):
+        h = self.layers(x)
+        return self.head(h)[:, -1]
+""",
+        """\
+import torch
+class Net(torch.nn.Module):
+    def forward(self, x, lengths):
+        logits = self.output_layer(self.body(x))
+        return torch.max(logits, 1)
+""",
+        """\
+import torch
+from torch import nn
+class Policy(Base):
+    def __init__(self):
+        self.lstm = nn.LSTM(8, 8)
+    @override(Base)
+    def forward(self, x, seq_lens):
+        out, state = self.lstm(x)
+        return out, state[0]
+""",
+        """\
+import torch
+from torch import nn
+class Policy(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.lstm = nn.LSTM(8, 8)
+    def forward(self, x, state, seq_lens):
+        out, state = self.lstm(x, state)
+        return out, state
+""",
+        """\
+import torch
+class Net(torch.nn.Module):
+    def forward(self, x, text_mask):
+        x = self.encoder(x, text_mask)
+        x = torch.where(text_mask[..., None], x, -1e9)
+        return x.max(dim=1).values
+""",
+        """\
+import torch
+class Net(torch.nn.Module):
+    def forward(self, x, mask):
+        return self.encoder(x)[:, 0]
+""",
+        """\
+import torch
+def largest(image, mask):
+    return image.max(dim=1)
+""",
+    )
+    invalid = (
+        """\
+import torch
+class Net(torch.nn.Module):
+    def forward(self, names, lengths):
+        output, _ = self.lstm(self.embed(names))
+        return self.fc(output[:, -1])  # <-
+""",
+        """\
+import torch
+class Net(torch.nn.Module):
+    def forward(self, x, seq_lens):
+        out, (h, c) = self.lstm(x)
+        out = self.dropout(out)
+        return self.fc(out[:, -1, :])  # <-
+""",
+        """\
+import torch
+class Reward(torch.nn.Module):
+    def forward(self, input_ids, attention_mask):
+        hidden = self.backbone(input_ids)
+        values = self.value_head(hidden).squeeze(-1)
+        return values[:, -1]  # <-
+""",
+        """\
+import torch
+class SetEncoder(torch.nn.Module):
+    def forward(self, points, mask):
+        h = self.phi(points)
+        return self.rho(h.amax(dim=1))  # <-
+""",
+        """\
+import torch
+class SetEncoder(torch.nn.Module):
+    def forward(self, points, valid):
+        h = torch.relu(self.phi(points))
+        pooled, _ = torch.max(self.norm(h), dim=1)  # <-
+        return self.rho(pooled)
+""",
+        """\
+import torch
+class Encoder(torch.nn.Module):
+    def forward(self, tokens, padding_mask):
+        h = self.encoder(tokens, src_key_padding_mask=padding_mask)
+        return h.max(dim=1)[0]  # <-
+""",
+        """\
+import torch
+class Encoder(torch.nn.Module):
+    def forward(self, ids, attention_mask):
+        out = self.bert(ids, attention_mask=attention_mask)
+        return torch.max(out.last_hidden_state, 1).values  # <-
+""",
+        """\
+import torch
+from torch import nn
+class Speaker(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.rnn = nn.GRU(40, 64, batch_first=True, bidirectional=True)
+    def forward(self, mels, mel_lengths):
+        _, h_n = self.rnn(mels)  # <-
+        return torch.cat([h_n[0], h_n[1]], dim=-1)
+""",
+        """\
+import torch
+from torch import nn
+class Classifier(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.lstm = nn.LSTM(40, 64, batch_first=True)
+    def forward(self, x, lengths):
+        out, (hidden, cell) = self.lstm(self.embedding(x))  # <-
+        return self.fc(hidden[-1])
+""",
+    )
+
+    def find(self, file: Reading) -> Iterator[Found]:
+        """Summaries of steps that are told apart by what nothing reads."""
+        for node in file.all(ast.Subscript):
+            function = enclosing(file, node) if _is_last(node) else None
+            if function is not None and not _generates(function):
+                yield from _last_step(file, node, function)
+        for call in file.calls("max", "amax"):
+            function = enclosing(file, call)
+            of = _maximum(file, call)
+            if function is not None and of is not None:
+                yield from _largest(file, call, of, function)
+        for statement in file.all(ast.Assign):
+            function = enclosing(file, statement)
+            if function is not None:
+                yield from _final_state(file, statement, function)
+
+
+def _generates(function: Function) -> bool:
+    return isinstance(function, ast.FunctionDef) and bool(_GENERATES.search(function.name))
+
+
+def _last_step(file: Reading, node: ast.Subscript, function: Function) -> Iterator[Found]:
+    names = unread(function)
+    if not names or not isinstance(node.ctx, ast.Load) or layer_call(file, node.value) is None:
+        return
+    message = (
+        f"`{file.text(node)}` is padding in shorter rows: `{names[0]}`, which tells where they end, is read nowhere"
+    )
+    yield Found(node, message, hint=f"take the last step that `{names[0]}` tells, row by row")
+
+
+def _is_last(node: ast.Subscript) -> bool:
+    """Whether it is `[:, -1]` or `[:, -1, :]`."""
+    match node.slice:
+        case ast.Tuple(elts=[ast.Slice(lower=None, upper=None, step=None), at, *rest]):
+            return number(at) == _LAST and all(isinstance(each, ast.Slice) for each in rest)
+    return False
+
+
+def _maximum(file: Reading, call: ast.Call) -> ast.expr | None:
+    """`h` of `h.max(dim=1)`."""
+    if file.full_name(call.func) is not None:
+        place, of = argument(call, 1, "dim", "axis"), argument(call, 0, "input")
+        return of if file.is_torch(call, "max", "amax") and number(place) == _STEPS else None
+    return receiver(call) if number(argument(call, 0, "dim", "axis")) == _STEPS else None
+
+
+def _largest(file: Reading, call: ast.Call, of: ast.expr, function: Function) -> Iterator[Found]:
+    names = unread(function)
+    text = file.text(call)
+    if names and layer_call(file, of) is not None:
+        message = f"`{text}` may take padding: `{names[0]}`, which tells it, is read nowhere"
+        yield Found(call, message, hint="fill the padding with -inf before")
+        return
+    states = masked_states(file, of)
+    fills = _FILLS.search(file.source.segment(function))
+    if states is not None and not fills and not is_choice(file, call, states.names):
+        yield Found(call, f"`{text}` may take padding, which {states.told}", hint="fill the padding with -inf before")
+
+
+def _final_state(file: Reading, statement: ast.Assign, function: Function) -> Iterator[Found]:
+    match statement:
+        case ast.Assign(targets=[ast.Tuple(elts=[_, state])], value=ast.Call(args=[_]) as call):
+            made = file.layer(call.func)
+        case _:
+            return
+    names = unread(function)
+    if made is None or not names or last_name(made.func) not in _RECURRENT or not _is_used(file, state):
+        return
+    message = f"the final state of `{file.text(call.func)}` has read the padding: `{names[0]}` is read nowhere"
+    yield Found(call, message, hint="give it `pack_padded_sequence` of the rows and their lengths")
+
+
+def _is_used(file: Reading, state: ast.expr) -> bool:
+    names = [each for each in ast.walk(state) if isinstance(each, ast.Name)]
+    return any(file.uses(each) for each in names)
