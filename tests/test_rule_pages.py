@@ -14,7 +14,7 @@ from shapeguard.report.rules import render_page
 PAGES = Path(__file__).parents[1] / "docs" / "rules"
 JUDGED = PAGES / "judged.csv"
 FOUND = PAGES / "found.csv"
-NOT_JUDGED = {each.code for each in KINDS}
+NOT_JUDGED = {each.code for each in KINDS if not each.code.startswith("SG7")}
 ENOUGH = 0.9
 
 
