@@ -211,3 +211,17 @@ CORRECT = [program for program in programs() if program.form.startswith("correct
 )
 def test_correct_program_is_not_flagged(program):
     assert [f"{each.span.line}: {each.name}: {each.message}" for each in findings(program)] == []
+
+
+FEWEST = {"first": (50, 58), "second": (27, 36)}
+"""Of each half, how many buggy programs are caught by default at least: plain ones, and annotated ones."""
+
+
+@pytest.mark.parametrize("half", FEWEST)
+def test_no_fewer_are_caught(half):
+    caught = {"buggy": 0, "buggy annotated": 0}
+    for program in programs():
+        if program.half == half and program.form in caught:
+            caught[program.form] += any(each.span.line in program.marked for each in findings(program))
+    assert caught["buggy"] >= FEWEST[half][0]
+    assert caught["buggy annotated"] >= FEWEST[half][1]
