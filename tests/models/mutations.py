@@ -18,7 +18,7 @@ from typing import NamedTuple
 HERE = Path(__file__).parent
 PACKAGE = HERE.parents[1] / "shapeguard"
 BEHAVIOURS = {"models": "model_behaviours", "losses": "loss_behaviours"}
-SHAPES = "SG3"
+SHAPES = ("SG3", "SG7")
 
 
 class Mutation(NamedTuple):
