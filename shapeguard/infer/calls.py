@@ -196,7 +196,7 @@ def _special(evaluator: Evaluator, node: ast.Call) -> tuple[Any] | None:  # noqa
 def _read_attribute(evaluator: Evaluator, parts: list[ast.expr]) -> tuple[Any] | None:
     owner, name, *default = map(evaluator.value, parts)
     owner = certain(owner)
-    if not isinstance(name, str):
+    if not isinstance(name, str) or not name.isidentifier():
         return (UNKNOWN,)
     if isinstance(owner, Instance) and name not in owner.attributes and owner.cls.find(name) is None and default:
         return (default[0] if not owner.cls.foreign else UNKNOWN,)

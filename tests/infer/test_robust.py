@@ -57,6 +57,7 @@ def failures(sources):
         "match x:\n    case [1, *rest]: y = rest\n",
         "def f(x):\n    global y\n    y: int = (z := x)\n    return {**y, 'a': [*z]}\n",
         "class A:\n    def f(self):\n        return super().f(self.g.h().i)\n",
+        "class A:\n    def __init__(self, config):\n        self.d = getattr(config, '.', 1) // config.heads\n",
     ],
 )
 def test_odd_code_is_read(code):
