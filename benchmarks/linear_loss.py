@@ -29,6 +29,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from processes import table
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -198,20 +199,6 @@ def memory_of(name: str, options: argparse.Namespace, supervised: float) -> floa
 
 
 # Printing
-
-
-def table(head: list[str], rows: list[list[str]]) -> str:
-    """A table in Markdown: the first column flush left, the others flush right."""
-    widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
-    marks = ["-" * width if place == 0 else "-" * (width - 1) + ":" for place, width in enumerate(widths)]
-    lines = [
-        " | ".join(
-            cell.ljust(width) if place == 0 else cell.rjust(width)
-            for place, (cell, width) in enumerate(zip(row, widths, strict=True))
-        )
-        for row in [head, marks, *rows]
-    ]
-    return "\n".join(f"| {line} |" for line in lines)
 
 
 def measure(options: argparse.Namespace, supervised: float) -> dict[str, dict[str, Any]]:

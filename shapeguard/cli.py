@@ -130,7 +130,7 @@ def _similar(name: str, known: Iterable[str]) -> str:
 
 def _beside(output_format: str) -> TextIO:
     """Where statistics go, so that a program that reads the output isn't given them."""
-    return sys.stdout if output_format in ("full", "concise", "text") else sys.stderr
+    return sys.stdout if output_format == "text" else sys.stderr
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from shapeguard.lint.binding import bindings_seen
 from shapeguard.lint.masks import is_lengths_name, mask_of, named_mask
 from shapeguard.lint.padding import padding_tokenizer
-from shapeguard.lint.reading import Function, Reading, argument, last_name, number
+from shapeguard.lint.reading import Function, Reading, argument, is_self, last_name, number
 
 _NO_STATES = re.compile(
     r"attn|attention|weight|score|prob|img|image|patch|pixel|map|head|pool|corr|sim|logit|loss|energ"
@@ -54,17 +54,13 @@ def masked_states(  # noqa: PLR0911 - one a form
             return _of_output(file, owner, left)
         case ast.Subscript(value=owner, slice=ast.Constant(value=0 | "last_hidden_state")):
             return _of_output(file, owner, left)
-        case ast.Call(func=ast.Attribute(value=owner, attr=name)) if name in _KEEPS and not _is_self(owner):
+        case ast.Call(func=ast.Attribute(value=owner, attr=name)) if name in _KEEPS and not is_self(owner):
             return masked_states(file, node.args[0] if file.full_name(node.func) and node.args else owner, left - 1)
         case ast.Call():
             return _of_call(file, node, left)
         case ast.BinOp(left=one, op=ast.Add(), right=other):
             return masked_states(file, one, left - 1) or masked_states(file, other, left - 1)
     return None
-
-
-def _is_self(node: ast.expr) -> bool:
-    return isinstance(node, ast.Name) and node.id == "self"
 
 
 def _of_name(file: Reading, name: ast.Name, left: int) -> MaskedStates | None:

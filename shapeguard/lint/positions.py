@@ -10,7 +10,7 @@ from typing import TypeAlias
 
 from shapeguard.lint.binding import Binding, bindings_seen
 from shapeguard.lint.masks import mask_of
-from shapeguard.lint.reading import Reading, argument, last_name, number
+from shapeguard.lint.reading import Reading, argument, is_self, last_name, number
 
 _SAME = frozenset(
     "abs exp log log1p log2 clamp clamp_min clamp_max clip pow sqrt square neg float long int half double bfloat16 to"  # noqa: SIM905 - a list of so many words reads better so
@@ -174,7 +174,7 @@ class _Follower:
         is_method = full is None and isinstance(call.func, ast.Attribute)
         if full is not None and full.partition(".")[0] != "torch":
             return self._of_function(call)
-        if is_method and isinstance(call.func, ast.Attribute) and _is_self(call.func.value):
+        if is_method and isinstance(call.func, ast.Attribute) and is_self(call.func.value):
             return self._of_function(call)
         owner = call.func.value if is_method and isinstance(call.func, ast.Attribute) else None
         given = [*([] if owner is None else [owner]), *call.args]
@@ -245,10 +245,6 @@ class _Follower:
         if any(mask_of(self.file, each) is not None for each in (*call.args, *(each.value for each in call.keywords))):
             return None  # what a mask is handed to may have used it
         return Positions({call: 0})
-
-
-def _is_self(node: ast.expr) -> bool:
-    return isinstance(node, ast.Name) and node.id == "self"
 
 
 def _is_unreduced(call: ast.Call) -> bool:

@@ -299,6 +299,11 @@ def last_name(node: ast.expr) -> str:
     return ""
 
 
+def is_self(node: ast.expr) -> bool:
+    """Whether it is the name `self`."""
+    return isinstance(node, ast.Name) and node.id == "self"
+
+
 def receiver(call: ast.Call) -> ast.expr | None:
     """`x` of `x.squeeze()`."""
     return call.func.value if isinstance(call.func, ast.Attribute) else None

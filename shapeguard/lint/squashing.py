@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from shapeguard.lint.making import functions_called, is_changed_in_place, makers, returned
-from shapeguard.lint.reading import Reading, number
+from shapeguard.lint.reading import Reading, is_self, number
 
 Squashing: TypeAlias = Literal["softmax", "sigmoid", "log_softmax", "log_sigmoid", "none"]
 """`none` of what a Linear or a convolution gives."""
@@ -101,7 +101,7 @@ def _last_of_call(file: Reading, call: ast.Call, index: int | None, left: int) -
     full = file.full_name(call.func)
     if full is not None:
         return _last_of_torch(file, call, full, index, left)
-    if isinstance(call.func, ast.Attribute) and not _is_self(call.func.value):
+    if isinstance(call.func, ast.Attribute) and not is_self(call.func.value):
         if call.func.attr in _METHODS:
             return Squashed(_METHODS[call.func.attr], call)
         if call.func.attr in _SAME_VALUES:
@@ -126,10 +126,6 @@ def _last_of_torch(file: Reading, call: ast.Call, full: str, index: int | None, 
     if name in {"cat", "concat", "stack"} and isinstance(call.args[0], ast.List | ast.Tuple):
         return _agreed([_last(file, each, None, left // 2) for each in call.args[0].elts])
     return None
-
-
-def _is_self(node: ast.expr) -> bool:
-    return isinstance(node, ast.Name) and node.id == "self"
 
 
 def _of_layer(file: Reading, made: ast.expr) -> Squashing | None:
