@@ -162,10 +162,17 @@ def _found_in(source: Source, codes: frozenset[str]) -> tuple[Iterable[Diagnosti
     linted = list(lint(source, rules, lambda: shapes().tensors, given_up.append))
     analysis = shapes() if codes & OF_SHAPES else Analysis()
     told = {(each.span.line, code) for each in linted if not each.preview for code in LEFT_TO_RULES.get(each.code, ())}
-    shaped = (each for each in analysis.diagnostics if (each.span.line, each.code) not in told)
-    every = (*shaped, *linted)
+    shaped = [each for each in analysis.diagnostics if (each.span.line, each.code) not in told]
+    known = {(each.span.line, each.code) for each in shaped if not each.preview and each.code in codes}
+    alone = (each for each in linted if (each.span.line, each.code) not in told)
+    every = (*shaped, *(each for each in alone if not (each.preview and _is_told(each, known))))
     found = dict.fromkeys(sorted(every, key=lambda each: (each.span, each.code, each.message)))
     return found, replace(analysis, exhausted=(*analysis.exhausted, *given_up))
+
+
+def _is_told(found: Diagnostic, known: set[tuple[int, str]]) -> bool:
+    """Whether the static checker says on its line what a rule is unsure of."""
+    return any((found.span.line, code) in known for code in LEFT_TO_RULES.get(found.code, ()))
 
 
 def _placed(source: Source, found: Diagnostic) -> Diagnostic:

@@ -273,8 +273,10 @@ _SCRAMBLED = """\
 ## What it does
 
 Reports a `view`, `reshape` or rearrangement that cuts across axes: `(b, t, d)` as `(b, d, t)`, `(h, w, c)` as `(c, h, w)`;
-and rows that are paired though they were flattened in another order, as logits of `(b, t)` with labels of `(t, b)`. The
-axes are known from annotations, unpackings and layers, and remember what they were flattened from.
+rows that are paired though they were flattened in another order, as logits of `(b, t)` with labels of `(t, b)`; and a
+`view` of what a model makes of flattened rows as if they were in another order: `critic(x.flatten(0, 1)).view(agents, envs)`
+of `(envs, agents, dim)`. The axes are known from annotations, unpackings, layers and lists that a loop fills, and remember
+what they were flattened from.
 
 Functions that shift rows by such a view on purpose, as those of relative positions do, are left alone: they are known
 by a name with `shift` or `skew` in it, or by a pad before the view. A line that `view-as-transpose` or
@@ -306,19 +308,27 @@ _MIXED_UP = """\
 
 Reports ways to take one axis for another:
 
-- a softmax over another axis than the one that the product behind it sums over: `softmax(q @ k, dim=-2) @ v`;
+- a softmax over another axis than the one that the product behind it sums over: `softmax(q @ k, dim=-2) @ v`; where
+  scores are a product of two, or the sum of a column and a row; and one over the batch, whose weights are multiplied with
+  values and summed by hand over another axis;
 - a mask that is the same all along the axis of the softmax behind it, as `(b, 1, t, 1)` on `(b, h, t, s)`: it
   masks whole rows, which a softmax can't see, or makes them nan;
 - operands whose axes have the same names and stand in another place: a mask `(b, s)` on scores `(b, h, t, s)`, or weights
   `(b, t)` unsqueezed to `(b, 1, t)` on `(b, t, d)`;
-- an einsum whose letters stand in another order than the names of its operands' axes, whose `q` and `k` are handed in
-  the other way round, or which sums weights over another letter than that of their softmax;
+- an einsum whose letters stand in another order than the names of its operands' axes, or than the names that they are
+  short for, whose `q` and `k` are handed in the other way round, or which sums weights over another letter than that of
+  their softmax;
 - what several models give for one value, joined by `cat` and averaged over the joined axis, which is one over the rows
-  of all;
+  of all; what a model stacks and averages over the batch; and batches put one below the other by a `cat` without an axis,
+  to be joined with one batch;
+- a `gather` by an index that is repeated along the axis that is picked from;
+- a spread over another axis than the mean that is taken off before it divides, and values made of length 1 along another
+  axis than the one that their product sums over;
 - a value with an axis put in that meets itself, with the axis at the same place: `m.unsqueeze(1) * m.unsqueeze(1)`.
 
 It rests on the names of axes, as annotations and unpackings give them. In preview: an operand whose first axis of 1 is
-written out, as it may be meant for the rows of a square.
+written out, as it may be meant for the rows of a square, unless a batch meets features; and weights summed by hand whose
+softmax is over something else than the batch, as when rows are shared out.
 
 A `cat` where `stack` was meant, or the reverse, shows in what the result is declared to be or goes into: it is an
 `annotation-drift` or a `shape-mismatch`, with the other one as its fix.
@@ -344,13 +354,48 @@ The fixes name the axis of the softmax, or put the mask's axes where their names
 are meant to: they are unsafe.
 """
 
+_SIZE_ONE = """\
+## What it does
+
+Reports a squeeze that names no axis, of a value with an axis of 1 and one that has a name, where a run of the function
+with that name set to 1 goes wrong and one with longer axes doesn't: a later step fails, a loop goes over another axis or
+over a number, or what is returned has an axis less. Each name is set to 1 in turn; the finding says which one, what the
+shapes become, and what happens on which line.
+
+It rests on axes that annotations, unpackings and layers give. What `bare-squeeze` and its sisters report by the form of
+the code isn't reported again, and functions that look at a rank are left alone; so are sizes that nobody sets to 1, as
+heights, widths and numbers of features. In preview: where no axis is surely 1, and where what is lost is only returned.
+
+## Why is this bad?
+
+`.squeeze()` removes every axis of size 1: the one that is meant, and that of a batch of one, a single clip, one step of
+a horizon. It raises at the last batch of an epoch, or goes on along the next axis without a word.
+
+## Example
+
+    clips, frames, mels = x.shape
+    speech = self.head(x).squeeze() > 0.5
+    return [clip.sum() for clip in speech]
+
+Use instead:
+
+    clips, frames, mels = x.shape
+    speech = self.head(x).squeeze(-1) > 0.5
+    return [clip.sum() for clip in speech]
+
+## Fix safety
+
+The fix names the axis that is 1. It changes the result where another axis is 1 by design: it is unsafe.
+"""
+
 _COMMENTS = """\
 ## What it does
 
 Reports a shape in a comment, behind an assignment or a `return`, that the code beside it surely contradicts: another
 number of axes, another number on an axis, the same names in another order, or a name for a size that is another one by
 the code's own arithmetic. What the code has must stand on the code alone: on what is unpacked, created, viewed and
-annotated.
+annotated. Words that are no names of the code, as `C`, mean what the comments before have said them of, if that is one
+size.
 
 Names that the code doesn't know, an axis that is written as `...`, and words that leave doubt are not judged. In
 preview: the first comment of a function that the code contradicts if the comments before it are right; and another of
@@ -385,7 +430,9 @@ Reports a shape in a docstring that the function surely contradicts:
 
 - of a parameter, where the function fails for every tensor of that shape, by an unpacking, an operation, an assertion or
   a test that raises, and takes one with another number of axes; or where it unpacks the same names in another order;
-- of what is returned, where that is known and is another shape in every `return`.
+- of what is returned, where that is known and is another shape in every `return`; or has another number of axes, or the
+  axes in another order, if the docstring is right in what it says of the parameters; or is called batch-first and comes
+  from a `pad_sequence` that puts the steps first.
 
 Docstrings that give several shapes, conditions, tuples or lists, axes written as `...` or `*`, and functions under a
 decorator that may change what they take are left alone. In preview: another of the code's own names.
@@ -435,6 +482,7 @@ KINDS = (
     Code("SG701", "outer-broadcast", "Each value paired with every other one", "warning", fixable=True, page=_OUTER),
     Code("SG702", "reshape-scrambles", "Elements that a reshape mixes up", "warning", fixable=True, page=_SCRAMBLED),
     Code("SG703", "axis-mixup", "One axis taken for another", "warning", fixable=True, page=_MIXED_UP),
+    Code("SG704", "size-one", "An axis lost where it is 1", "warning", fixable=True, page=_SIZE_ONE),
     Code("SG711", "comment-drift", "A comment says another shape", "warning", fixable=True, page=_COMMENTS),
     Code("SG712", "docstring-drift", "A docstring says another shape", "warning", fixable=True, page=_DOCSTRINGS),
 )
@@ -442,5 +490,13 @@ UNCHECKED = frozenset({"SG001", "SG002", "SG003"})
 """The codes of what kept a file from being checked."""
 OF_SHAPES = frozenset(each.code for each in KINDS if each.code.startswith(("SG3", "SG7")))
 """The codes of what the static checker finds."""
-LEFT_TO_RULES = {"SG202": ("SG702",), "SG203": ("SG702",), "SG402": ("SG701",)}
-"""A rule's code -> what isn't reported again on a line on which that rule finds something."""
+LEFT_TO_RULES = {
+    **dict.fromkeys(("SG101", "SG102", "SG103"), ("SG704",)),
+    **dict.fromkeys(("SG202", "SG203"), ("SG702",)),
+    **dict.fromkeys(("SG402", "SG409"), ("SG701", "SG410")),
+    "SG410": ("SG701",),
+}
+"""A rule's code -> what isn't reported again on a line on which that rule finds something.
+
+What a rule finds in preview alone isn't reported where one of these stands without it.
+"""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from shapeguard.infer import follow, hugging_face
 from shapeguard.infer.externals import call_external
@@ -26,8 +26,10 @@ from shapeguard.infer.values import (
     join_all,
 )
 from shapeguard.ops.registry import Op, find
-from shapeguard.ops.values import UNKNOWN, Module
+from shapeguard.ops.values import UNKNOWN, Module, Tensor
+from shapeguard.shapes.dim import Dim
 from shapeguard.shapes.mismatch import Mismatch
+from shapeguard.shapes.shape import UNKNOWN_AXIS, Axis, Shape
 
 if TYPE_CHECKING:
     from shapeguard.infer.evaluator import Evaluator
@@ -162,4 +164,25 @@ def _spread(evaluator: Evaluator, function: External, arguments: list[Any], name
     if all(isinstance(answer, tuple) for answer in answers):
         # As many results as items, none of which is known to be like another.
         return Many(join_all(NOTHING, tuple(part for answer in answers for part in answer)))
+    counts = [value.count for value in arguments if isinstance(value, Many)]
+    if len(counts) == 1 and counts[0] is not None and all(isinstance(answer, Tensor) for answer in answers):
+        return _of_count(answers[0], answers[1], counts[0])
     return join(*answers)
+
+
+def _of_count(two: Tensor, three: Tensor, count: Dim) -> Tensor:
+    """What comes of so many items, by what comes of two and of three."""
+    axes, others = two.shape.axes, three.shape.axes
+    if axes is None or others is None or len(axes) != len(others):
+        return cast("Tensor", join(two, three))
+    return Tensor(Shape(tuple(map(partial(_axis_of_count, count), axes, others))), two.dtype)
+
+
+def _axis_of_count(count: Dim, two: Axis, three: Axis) -> Axis:
+    if two == three:
+        return two
+    if two.size is None or three.size is None:
+        return UNKNOWN_AXIS
+    part = three.size - two.size
+    # What is put one after another has the items outermost.
+    return Axis.of(count, part) if two.size == part + part else UNKNOWN_AXIS

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from shapeguard.infer import follow, operators
+from shapeguard.infer import distributions, follow, operators
 from shapeguard.infer.python import CONSTANTS, sizes_of
 from shapeguard.infer.values import (
     NOTHING,
@@ -182,7 +182,8 @@ def _of_dictionary(_: Evaluator, owner: Dictionary, name: str) -> Any:
         return Bound(owner, lambda: owner)
     if name == "to":
         return Bound(owner, lambda *_, **__: owner)
-    return owner.get(name, UNKNOWN)
+    found = owner.get(name, UNKNOWN)
+    return distributions.method(owner, name) if found is UNKNOWN and owner.is_open else found
 
 
 def _of_chain(_: Evaluator, owner: Chain, name: str) -> Any:

@@ -215,6 +215,8 @@ def _change(evaluator: Evaluator, node: ast.Call, function: ast.Attribute) -> tu
     evaluator.aside += 1
     owner = certain(evaluator.value(function.value))
     evaluator.aside -= 1
+    if isinstance(function.value, ast.Name):
+        evaluator.lengths.pop(function.value.id, None)
     if not isinstance(owner, tuple | Many | Dictionary):
         return None
     arguments, named = _given(evaluator, node)

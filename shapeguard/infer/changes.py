@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+from collections.abc import Sequence
 from typing import Any
 
 from shapeguard.infer.python import item_of
@@ -61,3 +63,28 @@ def _common_item(owner: tuple[Any, ...] | Many) -> Any:
     if isinstance(owner, Many):
         return owner.any_item
     return join_all(NOTHING, owner)
+
+
+def fills_once(body: Sequence[ast.stmt], name: str) -> bool:
+    """Whether each pass of a loop surely appends just one item to a list, and does nothing else to it."""
+    owners = []
+    for statement in body:
+        match statement:
+            case ast.Expr(value=ast.Call(func=ast.Attribute(value=ast.Name(id=owner) as node, attr="append"))) if (
+                owner == name
+            ):
+                owners.append(node)
+    if len(owners) != 1:
+        return False
+    reads = {owners[0]}
+    for statement in body:
+        for part in ast.walk(statement):
+            if isinstance(part, ast.Break | ast.Continue):
+                return False
+            if isinstance(part, ast.Subscript) and isinstance(part.ctx, ast.Load):
+                reads |= {part.value} if isinstance(part.value, ast.Name) else set()
+            elif isinstance(part, ast.Call) and isinstance(part.func, ast.Name | ast.Attribute):
+                is_read = getattr(part.func, "id", getattr(part.func, "attr", "")) in ("len", "stack", "cat", "sum")
+                reads |= {each for each in part.args if isinstance(each, ast.Name)} if is_read else set()
+    names = (part for statement in body for part in ast.walk(statement) if isinstance(part, ast.Name))
+    return all(part in reads for part in names if part.id == name)

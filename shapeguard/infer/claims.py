@@ -7,7 +7,19 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from shapeguard.infer.values import NUMBER, Class, Dictionary, External, Instance, Many, Maybe, Symbol, certain
+from shapeguard.infer.values import (
+    NUMBER,
+    Class,
+    Dictionary,
+    External,
+    Function,
+    Instance,
+    Many,
+    Maybe,
+    Symbol,
+    certain,
+)
+from shapeguard.ops.registry import find
 from shapeguard.ops.values import UNKNOWN, Tensor
 from shapeguard.shapes.annotation import Annotation, AnnotationSyntaxError, AnySize, Fixed, Named, Symbolic, parse
 from shapeguard.shapes.dim import Dim
@@ -30,6 +42,8 @@ _TENSORS = frozenset({
     "torch.Tensor", "torch.FloatTensor", "torch.LongTensor", "torch.BoolTensor", "torch.IntTensor", "torch.HalfTensor",
     "torch.nn.Parameter", "torch.nn.parameter.Parameter", "torch.tensor.Tensor", "torch._tensor.Tensor",
 })  # fmt: skip
+_LAYERS = ("torch.nn.Linear", "torch.nn.Embedding")
+"""Layers that do the same to axes whatever they are made with."""
 _PLAIN = {
     "int": External("int"),
     "float": NUMBER,
@@ -186,18 +200,33 @@ def parameter_value(argument: ast.arg, default: ast.expr | None, resolve: Resolv
         return Symbol(name, is_number=True)
     if inner == External("int") or (isinstance(default, ast.Constant) and type(default.value) is int):
         return Maybe(Dim(name)) if isinstance(value, Maybe) else Dim(name)
+    if isinstance(inner, External) and inner.name in _LAYERS and (layer := find(inner.name)) is not None:
+        made = layer(UNKNOWN, UNKNOWN)
+        return Maybe(made) if isinstance(value, Maybe) else made
     if inner is NUMBER:
         return Symbol(name, is_number=True) if not isinstance(value, Maybe) else UNKNOWN
     if isinstance(inner, Class) and inner.makes_records and (record := _record(inner, resolve)) is not None:
         return Maybe(record) if isinstance(value, Maybe) else record
     if isinstance(inner, Class) and not isinstance(value, Maybe):
         # What a configuration holds is the user's choice, whatever its defaults are.
-        return Instance(inner) if inner.find("forward") is not None else Symbol(name)
+        return Instance(inner) if inner.find("forward") is not None or _makes_tensors(inner) else Symbol(name)
     if isinstance(value, Many | Dictionary | tuple):
         return value
     if isinstance(default, ast.Constant) and isinstance(default.value, bool):
         return UNKNOWN
     return Symbol(name)
+
+
+def _makes_tensors(cls: Class) -> bool:
+    """Whether a class's own `__init__` makes layers or tensors."""
+    initial = cls.find("__init__")
+    return isinstance(initial, Function) and any(
+        isinstance(each, ast.Call)
+        and isinstance(each.func, ast.Attribute)
+        and isinstance(each.func.value, ast.Name)
+        and each.func.value.id in ("torch", "nn")
+        for each in ast.walk(initial.node)
+    )
 
 
 def _record(cls: Class, resolve: Resolve) -> Instance | None:

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from shapeguard.diagnostics import Diagnostic, Edit, Fix, Span
-from shapeguard.infer.values import certain
+from shapeguard.infer.values import External, as_size, certain
 from shapeguard.ops.values import Tensor
 from shapeguard.shapes.axis_words import split_axes
 from shapeguard.shapes.compare import compare
-from shapeguard.shapes.dim import Dim, as_int, names
+from shapeguard.shapes.dim import Dim, as_int, names, substitute
 from shapeguard.shapes.shape import Axis, Shape
 
 if TYPE_CHECKING:
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
 _PIECE = re.compile(r"(?<![\w.])[\w.]+(?:[-+*/]+[\w.]+)*")
 _CROSSED_WORDS = re.compile(r"[A-Z0-9]x[A-Z0-9]")
 _LONGEST_TEXT = 60
+BATCH = frozenset({"b", "n", "bs", "bsz", "batch", "batch_size", "nbatch"})
+"""Words for the axis of the examples."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +39,8 @@ class Contradiction:
     """What would be right, axis by axis in the words of the claim; None where they aren't known."""
     preview: bool = False
     """Whether it holds only unless two names happen to mean the same number."""
+    is_form: bool = False
+    """Whether it is the number of axes or their order that is wrong, and no size."""
 
 
 def weigh_comment(
@@ -42,7 +48,7 @@ def weigh_comment(
 ) -> None:
     """Report a comment that the value of its statement surely contradicts."""
     known = certain(value)
-    if target is None or not isinstance(known, Tensor) or known.shape.axes is None:
+    if target is None or not isinstance(known, Tensor):
         return
     if evaluator.depth or evaluator.aside or evaluator.quiet:
         return
@@ -51,8 +57,14 @@ def weigh_comment(
     if line is None or stated is None or (stated.subject and stated.subject != target) or not is_clear(stated):
         return
     about = "what is returned" if target == "return" else f"`{target}`"
-    found = contradiction(about, "the comment", stated, known.shape, evaluator.scope)
-    if found is not None:
+    words = evaluator.words
+    own = not evaluator.reporter.trusting
+    found = contradiction(about, "the comment", stated, known.shape, evaluator.scope, words, own=own)
+    if found is None and node.value is not None:
+        found = of_padded(evaluator, about, "the comment", stated, node.value)
+    if found is None:
+        learn(words, stated, known.shape, evaluator.scope)
+    else:
         span = _span_in_comment(evaluator, line, stated)
         notes = (f"in the code: {known.shape}", f"in the comment: {stated.text}")
         report(evaluator, span, ("SG711", "comment-drift"), found, stated, notes)
@@ -62,9 +74,10 @@ def is_clear(stated: ProseShape) -> bool:
     """Whether it can't be doubted how many axes are stated."""
     if len(stated.axes) == 1 and _CROSSED_WORDS.search(stated.text):
         return False
-    # `(batch, seq dim)` has lost a comma, `(b, t x d)` is of two axes or of three.
+    # `(batch, seq dim)` and `(b, t. d)` have lost a comma, `(b, t x d)` is of two axes or of three.
     return not any(
-        " " in piece and axis == "_" for piece, axis in zip(pieces_of(stated) or (), stated.axes, strict=False)
+        (" " in piece and axis == "_") or ". " in piece
+        for piece, axis in zip(pieces_of(stated) or (), stated.axes, strict=False)
     )
 
 
@@ -99,10 +112,34 @@ def _span_in_comment(evaluator: Evaluator, line: int, stated: ProseShape) -> Spa
     return Span(line, start, line, start + stated.end - stated.start)
 
 
+Words: TypeAlias = dict[str, "Dim | None"]
+"""What words that are no names of the code have been said of; None for those that were said of several sizes."""
+
+
+def learn(words: Words, stated: ProseShape, actual: Shape, scope: Mapping[str, Any]) -> None:
+    """Remember what the words of a claim that may be right are said of."""
+    if actual.axes is None or stated.variadic is not None or len(actual.axes) != len(stated.axes):
+        return
+    for word, axis in zip(stated.prefix, actual.axes, strict=True):
+        if word is not None and _is_name(word) and axis.size is not None and str(word) not in scope:
+            known = words.setdefault(str(word), axis.size)
+            words[str(word)] = known if known == axis.size else None
+
+
 def contradiction(
-    about: str, source: str, stated: ProseShape, actual: Shape, scope: Mapping[str, Any]
+    about: str,
+    source: str,
+    stated: ProseShape,
+    actual: Shape,
+    scope: Mapping[str, Any],
+    words: Mapping[str, Dim | None] = MappingProxyType({}),
+    *,
+    own: bool = False,
 ) -> Contradiction | None:
-    """How a shape surely differs from what is said of it; None where it may be as it is said."""
+    """How a shape surely differs from what is said of it; None where it may be as it is said.
+
+    With `own`, the names in a shape are those of the code, and words that are such names mean them.
+    """
     axes = actual.axes
     if axes is None:
         return None
@@ -113,18 +150,20 @@ def contradiction(
     if len(axes) < least or (stated.variadic is None and len(axes) != least):
         says = f"at least {least}" if stated.variadic is not None else str(least)
         sentence = f"{about} has {count_of(len(axes))}, {source} says {says}: {stated.text}"
-        return Contradiction(sentence, _written_out(stated, actual, scope))
+        return Contradiction(sentence, _written_out(stated, actual, scope), is_form=True)
     if stated.variadic is not None:
         return None
     sizes = [axis.size for axis in axes]
     meant = [_meant(size, scope) for size in stated.prefix]
-    order = _other_order(sizes, meant)
+    inside = {name for size in sizes if size is not None for name in names(size)}
+    values = [_value(size, scope, words, inside) for size in stated.prefix]
+    order = _other_order(sizes, meant) or _other_order(sizes, values) or _moved(sizes, values)
     if order is not None:
         pieces = pieces_of(stated)
         right = None if pieces is None else tuple(pieces[place] for place in order)
         shown = f"({', '.join(right)})" if right else str(actual)
-        return Contradiction(f"{about} is {shown}, {source} says {stated.text}", right)
-    for differ in (_surely_differ, _named_otherwise):
+        return Contradiction(f"{about} is {shown}, {source} says {stated.text}", right, is_form=True)
+    for differ in (partial(_surely_differ, own=own), _named_otherwise):
         wrong = {
             position: axis
             for position, (axis, said) in enumerate(zip(axes, meant, strict=True))
@@ -140,11 +179,31 @@ def contradiction(
 
 def _replaced(stated: ProseShape, wrong: Mapping[int, Axis], scope: Mapping[str, Any]) -> tuple[str, ...] | None:
     """The words of a claim with some of them put right."""
-    right = {position: _word_of(axis, scope) for position, axis in wrong.items()}
+    known = {**_own_words(stated), **scope}
+    right = {position: _word_of(axis, known) for position, axis in wrong.items()}
     pieces = pieces_of(stated)
     if pieces is None or None in right.values():
         return None
     return tuple(right.get(position) or piece for position, piece in enumerate(pieces))
+
+
+def of_padded(
+    evaluator: Evaluator, about: str, source: str, stated: ProseShape, node: ast.expr
+) -> Contradiction | None:
+    """A claim that has the batch first of what `pad_sequence` gives, which has the steps first."""
+    if not isinstance(node, ast.Call) or len(node.args) > 1:
+        return None
+    function = evaluator.resolve(node.func)
+    pieces = pieces_of(stated)
+    said = [each.value for each in node.keywords if each.arg in ("batch_first", None)]
+    is_plain = all(isinstance(each, ast.Constant) and each.value is False for each in said)
+    if not isinstance(function, External) or function.name != "torch.nn.utils.rnn.pad_sequence" or not is_plain:
+        return None
+    if pieces is None or len(pieces) <= 1 or pieces[0].lower() not in BATCH or pieces[1].lower() in BATCH:
+        return None
+    right = (pieces[1], pieces[0], *pieces[2:])
+    sentence = f"{about} is ({', '.join(right)}), {source} says {stated.text}: `pad_sequence` puts the steps first"
+    return Contradiction(sentence, right, is_form=True)
 
 
 def count_of(count: int) -> str:
@@ -175,12 +234,51 @@ def _other_order(sizes: Sequence[Dim | None], meant: Sequence[Dim | None]) -> li
     return [meant.index(size) for size in sizes]
 
 
-def _surely_differ(size: Dim, said: Dim, word: Dim | None, scope: Mapping[str, Any]) -> bool:
+def _value(
+    size: Dim | None, scope: Mapping[str, Any], words: Mapping[str, Dim | None], inside: Collection[str]
+) -> Dim | None:
+    """What a word of a claim comes to in the code, or in the claims before it; None where it is no name of theirs."""
+    if size is None or as_int(size) is not None:
+        return size
+    known: dict[str, Dim] = {}
+    for name in names(size):
+        value = as_size(scope.get(name, words.get(name, Dim(name) if name in inside else None)))
+        if not isinstance(value, Dim):
+            return None
+        known[name] = value
+    return substitute(size, known)
+
+
+def _moved(sizes: Sequence[Dim | None], values: Sequence[Dim | None]) -> list[int] | None:
+    """For each axis, which of the words is its, if some words are said of another axis than the one that has their size."""
+    places: dict[int, int] = {}
+    for at, value in enumerate(values):
+        if value is None or as_int(value) is not None or values.count(value) > 1 or sizes.count(value) != 1:
+            continue
+        if sizes[at] is None:
+            return None
+        places[sizes.index(value)] = at
+    moved = {at for place, at in places.items() if at != place}
+    if any(values[place] is None for place, at in places.items() if at in moved):
+        # What stands there may be called by another name.
+        return None
+    if all(at == place for at, place in places.items()):
+        return None
+    rest = [at for at in range(len(values)) if at not in places.values()]
+    return [places[at] if at in places else rest.pop(0) for at in range(len(values))]
+
+
+def _surely_differ(size: Dim, said: Dim, word: Dim | None, scope: Mapping[str, Any], *, own: bool) -> bool:
     number, claimed = as_int(size), as_int(said)
     if number is not None and claimed is not None:
         return number != claimed
-    named = word is not None and isinstance(scope.get(str(word)), Dim)
+    named = word is not None and (isinstance(scope.get(str(word)), Dim) or (own and _is_own(size, word, scope)))
     return named and claimed is None and compare(size, said, at_least=1) is False
+
+
+def _is_own(size: Dim, word: Dim, scope: Mapping[str, Any]) -> bool:
+    """Whether a word is a name in the very size that it is said of, as that of a class's own attribute."""
+    return _is_name(word) and str(word) not in scope and str(word) in names(size)
 
 
 def _named_otherwise(size: Dim, said: Dim, word: Dim | None, scope: Mapping[str, Any]) -> bool:
@@ -193,10 +291,17 @@ def _written_out(stated: ProseShape, actual: Shape, scope: Mapping[str, Any]) ->
     """All axes in words, if the claim calls sizes as the code does."""
     if stated.variadic is not None or not stated.prefix:
         return None
-    if any(size is None or _word_of(Axis.of(size), scope) is None for size in stated.prefix):
+    own = _own_words(stated)
+    of_code = all(size is not None and _word_of(Axis.of(size), scope) is not None for size in stated.prefix)
+    if not of_code and not any(axis.size is not None and names(axis.size) for axis in actual.axes or ()):
         return None
-    words = [_word_of(axis, scope) for axis in actual.axes or ()]
+    words = [_word_of(axis, scope if of_code else own) for axis in actual.axes or ()]
     return None if None in words else tuple(word for word in words if word is not None)
+
+
+def _own_words(stated: ProseShape) -> dict[str, Dim]:
+    """The words of a claim that are single names."""
+    return {str(word): word for word in stated.prefix if word is not None and _is_name(word)}
 
 
 def _word_of(axis: Axis, scope: Mapping[str, Any]) -> str | None:

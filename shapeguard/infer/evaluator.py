@@ -11,7 +11,7 @@ from shapeguard.infer.attributes import attribute
 from shapeguard.infer.expressions import HANDLERS, rest
 from shapeguard.infer.mending import repair
 from shapeguard.infer.narrowing import narrowed
-from shapeguard.infer.python import LONGEST, item_of
+from shapeguard.infer.python import LONGEST, count_of, item_of
 from shapeguard.infer.values import (
     NOTHING,
     Class,
@@ -142,6 +142,10 @@ class Evaluator:
         """Whether a `yield` stands in it."""
         self.ended = False
         """Whether the statements so far leave the block: by return, raise, break or continue."""
+        self.lengths: dict[str, Dim] = {}
+        """Names of lists whose lengths have been read -> what these are called."""
+        self.words: dict[str, Dim | None] = {}
+        """What comments call sizes that have no name in the code; None for what they say of several."""
 
     def inner(self, home: File, scopes: Scopes, name: str) -> Self:
         """An evaluator for a body that this one calls."""
@@ -366,7 +370,10 @@ class Evaluator:
             return tuple(found)
         self.assign(generator.target, item_of(items), None)
         self.vague += 1
-        result = Many(inside())
+        count = None if generator.ifs or others else count_of(items)
+        if count is None and isinstance(generator.iter, ast.Name) and not (generator.ifs or others):
+            count = self.lengths.get(generator.iter.id)
+        result = Many(inside(), count=count)
         self.vague -= 1
         return result
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from shapeguard.infer import hugging_face
 from shapeguard.infer.claims import claimed_shape
+from shapeguard.infer.distributions import distribution
 from shapeguard.infer.operations import call_op
 from shapeguard.infer.python import PYTHON
 from shapeguard.infer.values import (
@@ -67,9 +68,13 @@ def call_external(name: str, arguments: list[Any], named: Scope, again: Callable
     if name == "torch.utils.checkpoint.checkpoint" and arguments:
         more = {key: value for key, value in named.items() if key not in ("use_reentrant", "preserve_rng_state")}
         return again(arguments[0], arguments[1:], more)
+    if name == "torch.from_numpy" and arguments and isinstance(arguments[0], Tensor):
+        return Tensor(arguments[0].shape)
     operation = find(name)
     if operation is not None:
         return call_op(operation, arguments, named)
+    if name.startswith("torch.distributions."):
+        return distribution(name, arguments, named)
     result = hugging_face.function(name, arguments, named)
     # What becomes of a function that is handed to another isn't known.
     return OPAQUE if result is UNKNOWN and any(isinstance(value, Function) for value in arguments) else result

@@ -170,7 +170,7 @@ def _identity(value: Any, memory: Memory) -> Any:
     if isinstance(value, tuple):
         return tuple(_identity(each, memory) for each in value)
     if isinstance(value, Many | Maybe):
-        inside = (value.item, value.first, value.last) if isinstance(value, Many) else value.value
+        inside = (value.item, value.first, value.last, value.count) if isinstance(value, Many) else value.value
         return (type(value), _identity(inside, memory))
     if isinstance(value, Chain | OneOf):
         parts = value.modules if isinstance(value, Chain) else value.options

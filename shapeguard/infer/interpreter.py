@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from shapeguard.diagnostics import Diagnostic, Fix, Span
-from shapeguard.infer import drift, follow, supposing
+from shapeguard.infer import drift, follow, single, supposing
 from shapeguard.infer.analysis import Analysis, Expression
 from shapeguard.infer.claims import annotated, with_defaults
 from shapeguard.infer.evaluator import Evaluator, Reporter, kind_of
@@ -38,6 +38,7 @@ from shapeguard.infer.values import (
 )
 from shapeguard.ops.values import UNKNOWN, Tensor
 from shapeguard.shapes.dim import Dim, as_int
+from shapeguard.shapes.shape import Shape
 
 if TYPE_CHECKING:
     from shapeguard.source.file import Source
@@ -86,6 +87,8 @@ class _FileAnalysis:
         """Steps that torch takes and that may be wrong."""
         self.looked: list[supposing.Looked] = []
         """Functions whose docstrings and comments are held to them, and these to each other."""
+        self.squeezing: list[supposing.Looked] = []
+        """Functions in which a squeeze may take away more than is meant."""
         self.trials: list[list[tuple[dict[Any, Any], Any, Any]]] = []
         """What to restore where what was found in a trial is forgotten: the table, the key and what stood there."""
         self.exhausted: list[str] = []
@@ -110,6 +113,9 @@ class _FileAnalysis:
         self.report_refusals()
         for looked in self.looked:
             self.guarded(looked.function.qualified_name, partial(supposing.weigh, looked))
+        for looked in self.squeezing:
+            seen = {node: value for node, (value, _) in self.runs[looked.function].seen.items()}
+            self.guarded(looked.function.qualified_name, partial(single.weigh_sizes, looked, seen))
         found = list(self.diagnostics.values())
         if self.suspects:
             found = together(found, judged(self.suspects.values(), self.source, self.runs))
@@ -231,8 +237,13 @@ class _FileAnalysis:
 
         self.run_now = self.runs[function] = Run(function, claims=parameters.claims, guesses=parameters.guesses)
         self.guarded(function.qualified_name, work)
-        if not self.guessing and function.qualified_name not in self.exhausted and supposing.claims(function):
-            self.looked.append(supposing.Looked(function, evaluator, partial(self.trial_of, function, instance)))
+        if self.guessing or function.qualified_name in self.exhausted:
+            return
+        looked = supposing.Looked(function, evaluator, partial(self.trial_of, function, instance))
+        if supposing.claims(function):
+            self.looked.append(looked)
+        if "squeeze()" in self.source.text and single.squeezes(node):
+            self.squeezing.append(looked)
 
     def trial_of(
         self, function: Function, instance: Instance | Class | None, *, trusting: bool = False
@@ -240,7 +251,7 @@ class _FileAnalysis:
         """The body of a function, ready to be interpreted as words say that its values are."""
         listening = _Listening(self.memory, trusting=trusting)
         body, _ = self.body_of(listening, function, instance)
-        return supposing.Trial(body, listening.heard, listening.drifted)
+        return supposing.Trial(body, listening.heard, listening.drifted, listening.seen)
 
     def body_of(
         self, reporter: Reporter, function: Function, instance: Instance | Class | None
@@ -393,6 +404,11 @@ class _Listening(_Silent):
         self.memory, self.trusting = memory, trusting
         self.heard: list[supposing.Heard] = []
         self.drifted: dict[Span, Diagnostic] = {}
+        self.seen: dict[ast.expr, Shape] = {}
+
+    def observe(self, _: Evaluator, node: ast.expr, value: Tensor) -> None:
+        """Keep the shape of an expression, as the last pass has it."""
+        self.seen[node] = value.shape
 
     def add(self, evaluator: Evaluator, found: Diagnostic) -> None:
         """Keep a comment that is contradicted."""

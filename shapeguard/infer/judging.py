@@ -6,8 +6,9 @@ import ast
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from shapeguard.diagnostics import Diagnostic
+from shapeguard.infer.along import judge_cosine, judge_doubled, judge_picked, judge_spread, judge_stacked
 from shapeguard.infer.mixups import judge_alignment, judge_alike, judge_letters, judge_mask
-from shapeguard.infer.order import judge_order
+from shapeguard.infer.order import judge_order, judge_rows
 from shapeguard.infer.outer import judge_kept, judge_outer
 from shapeguard.infer.runs import Run
 from shapeguard.infer.silent import Suspect, Verdict
@@ -43,8 +44,14 @@ def _verdict(
         "loss": lambda: judge_outer(suspect, sources, source, shape_at),
         "kept": lambda: judge_kept(suspect, sources),
         "order": lambda: judge_order(suspect, sources, source),
-        "softmax": lambda: judge_softmax(suspect, sources, source),
-        "joined": lambda: judge_join(suspect, sources, source),
+        "rows": lambda: judge_rows(suspect, sources, shape_at),
+        "softmax": lambda: judge_softmax(suspect, sources, source, shape_at),
+        "softmax layer": lambda: judge_softmax(suspect, sources, source, shape_at),
+        "joined": lambda: judge_join(suspect, sources, source) or judge_doubled(suspect, sources, source, shape_at),
+        "stacked": lambda: judge_stacked(suspect, sources),
+        "picked": lambda: judge_picked(suspect, sources),
+        "spread": lambda: judge_spread(suspect, sources),
+        "cosine": lambda: judge_cosine(suspect, sources, source),
         "mask": lambda: judge_mask(suspect, sources),
         "misaligned": lambda: judge_alignment(suspect, source),
         "einsum": lambda: judge_letters(suspect, source),

@@ -27,6 +27,14 @@ def rank_owner(node: ast.expr) -> ast.expr | None:
     return None
 
 
+def length_owner(node: ast.expr) -> str | None:
+    """The name in `len(items)`."""
+    match node:
+        case ast.Call(func=ast.Name(id="len"), args=[ast.Name(id=name)]):
+            return name
+    return None
+
+
 def reads_size(node: ast.expr) -> bool:
     """Whether an expression is `x.shape[i]` or `x.size(i)`."""
     match node:

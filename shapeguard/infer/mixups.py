@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 
 from shapeguard.diagnostics import Edit, Fix
 from shapeguard.infer.silent import Part, Suspect, Verdict
 from shapeguard.infer.sources import Sources
-from shapeguard.infer.weights import axis_of, is_module
+from shapeguard.infer.steps import BATCHES, is_module
+from shapeguard.infer.weights import axis_of
 from shapeguard.shapes.dim import Dim, names
 from shapeguard.shapes.shape import Shape
 from shapeguard.source.file import Source
@@ -17,6 +19,13 @@ _CODE = ("SG703", "axis-mixup")
 _MASKS = frozenset({"masked_fill", "masked_fill_", "where", "add", "sub", "mul", "div"})
 _DEEPEST = 12
 _PAIR = 2
+_COUNTS = frozenset({"n", "num", "self", "config", "cfg", "number", "of", "total"})
+"""Words in names of sizes that say nothing of what is counted."""
+_FEATURES = frozenset({
+    "d", "dim", "c", "ch", "channels", "hidden", "hidden_size", "hidden_dim", "features", "feat", "feature", "d_model",
+    "embed_dim", "emb", "emb_dim", "in_dim", "out_dim", "data_dim", "num_features", "n_features", "latent", "latent_dim",
+})  # fmt: skip
+"""What code calls the number of features."""
 
 
 def judge_mask(suspect: Suspect, sources: Sources) -> Verdict | None:
@@ -25,7 +34,7 @@ def judge_mask(suspect: Suspect, sources: Sources) -> Verdict | None:
     for softmax in _softmaxes(suspect.node, sources, 0):
         given = axis_of(softmax)
         rank = scores.shape.rank or 0
-        if given is None or (given[0] if given[0] < 0 else given[0] - rank) != -1:
+        if given is None or (given[0] if given[0] < 0 or not rank else given[0] - rank) != -1:
             continue
         message = (
             f"`{_text(mask.node)}` masks whole rows of `{_text(scores.node)}`: its last axis is 1, "
@@ -77,7 +86,12 @@ def judge_alignment(suspect: Suspect, source: Source) -> Verdict | None:
     wanted = Shape.of(*(sizes[at] if (at := _at(places, place)) is not None else 1 for place in range(rank)))
     hint, fix = _placed(shorter, wanted, source)
     # A first axis of 1 that is written out tells that the author had the rows of a square in mind.
-    return Verdict(*_CODE, message, suspect.notes, hint, fix, preview=sizes[0] == 1)
+    is_told = _is_batch(size) and str(other).lower() in _FEATURES
+    return Verdict(*_CODE, message, suspect.notes, hint, fix, preview=sizes[0] == 1 and not is_told)
+
+
+def _is_batch(size: Dim) -> bool:
+    return str(size) in BATCHES or str(size) in {"n", "N"}
 
 
 def judge_alike(suspect: Suspect) -> Verdict:
@@ -162,16 +176,42 @@ def judge_letters(suspect: Suspect, source: Source) -> Verdict | None:
             f"`{second}, {first}` is the order of the letters",
             None if source.cells else fix,
         )
-    for part in suspect.parts:
-        letters = inputs[operands.index(part.node)]
-        sizes = [str(size) for size in part.shape.sizes or ()]
-        if len(letters) != len(sizes) or "." in letters:
+    known = {
+        part.node: [str(size) for size in part.shape.sizes or ()]
+        for part in suspect.parts
+        if part.node in operands and "." not in inputs[operands.index(part.node)]
+    }
+    for operand, sizes in known.items():
+        letters = inputs[operands.index(operand)]
+        if len(letters) != len(sizes):
             continue
         wrong = [(a, b) for a, b in zip(letters, sizes, strict=True) if a != b and a in sizes and b in letters]
-        if len(wrong) >= _PAIR:
-            message = f'"{equation.value}" calls the axes of `{_text(part.node)}` {", ".join(letters)}, and they are {", ".join(sizes)}'
+        others = [(inputs[operands.index(other)], known[other]) for other in known if other is not operand]
+        if len(wrong) >= _PAIR or _are_exchanged(letters, sizes, others):
+            said, are = ", ".join(letters), ", ".join(sizes)
+            message = f'"{equation.value}" calls the axes of `{_text(operand)}` {said}, and they are {are}'
             return Verdict(*_CODE, message, suspect.notes)
     return None
+
+
+def _are_exchanged(letters: str, sizes: list[str], others: list[tuple[str, list[str]]]) -> bool:
+    """Whether two letters name each other's axis, and another operand has one of them where it belongs."""
+    for place, letter in enumerate(letters):
+        for far in range(place + 1, len(letters)):
+            both = _names(letter, sizes[far]) and _names(letters[far], sizes[place])
+            if not both or _names(letter, sizes[place]) or _names(letters[far], sizes[far]):
+                continue
+            for more, shape in others:
+                pairs = [*zip(more, shape, strict=False)] if len(more) == len(shape) else []
+                if any(pair in ((letter, sizes[far]), (letters[far], sizes[place])) for pair in pairs):
+                    return True
+    return False
+
+
+def _names(letter: str, size: str) -> bool:
+    """Whether a letter is short for the name of a size: `e` for `num_experts`."""
+    words = [word for word in re.split(r"[._]", size.lower()) if word and word not in _COUNTS]
+    return bool(words) and size.replace("_", "").replace(".", "").isalnum() and words[0][0] == letter.lower()
 
 
 def _swapped(inputs: list[str], operands: list[ast.expr]) -> bool:

@@ -28,7 +28,7 @@ from shapeguard.infer.values import (
     join,
 )
 from shapeguard.ops.arithmetic import arithmetic
-from shapeguard.ops.indexing import Slice
+from shapeguard.ops.indexing import Rest, Slice
 from shapeguard.ops.indexing import subscript as subscript_tensor
 from shapeguard.ops.pointwise import binary, in_place, unary
 from shapeguard.ops.promotion import FLOAT, category
@@ -79,7 +79,10 @@ def operate(op: type[ast.AST], left: Any, right: Any) -> Any:  # noqa: PLR0911 -
     if isinstance(left, Tensor) or isinstance(right, Tensor):
         return _with_tensor(sign, left, right)
     if isinstance(left, tuple | Many) and isinstance(right, tuple | Many) and op is ast.Add:
-        return left + right if isinstance(left, tuple) and isinstance(right, tuple) else join(left, right)
+        if isinstance(left, tuple) and isinstance(right, tuple):
+            return left + right
+        both = join(left, right)
+        return Many(both.any_item) if isinstance(both, Many) and both.count is not None else both
     if op is ast.Mult and isinstance(left, tuple | Many) != isinstance(right, tuple | Many):
         sequence, times = (left, right) if isinstance(left, tuple | Many) else (right, left)
         repeated = arithmetic("*", sequence, as_size(times)) if isinstance(sequence, tuple) else UNKNOWN
@@ -194,7 +197,7 @@ def subscript(owner: Any, index: Any) -> Any:  # noqa: C901, PLR0911 - one case 
     owner = certain(owner)
     if isinstance(owner, Tensor):
         parts = index if isinstance(index, tuple) else (index,)
-        return subscript_tensor(owner, tuple(_as_index(part) for part in parts))
+        return subscript_tensor(owner, _places(parts))
     if isinstance(owner, Many):
         if isinstance(index, Slice):
             return Many(owner.any_item)
@@ -256,6 +259,20 @@ def _as_index(part: Any) -> Any:
     if isinstance(part, tuple):
         return tuple(map(_as_index, part))
     return UNKNOWN if isinstance(part, Number | Many | Instance | Dictionary | External) else part
+
+
+_SOME_PLACE = Tensor(shapes.Shape(()), "int64")
+"""A position of which nothing is known."""
+
+
+def _places(parts: tuple[Any, ...]) -> tuple[Any, ...]:
+    """The parts of an index, in which a whole number of Python's may stand for a position.
+
+    Beside tensors it isn't the same as one without axes.
+    """
+    if all(part is None or isinstance(part, Slice | Dim | Number | Rest) for part in parts):
+        return tuple(_SOME_PLACE if part == WHOLE else _as_index(part) for part in parts)
+    return tuple(_as_index(part) for part in parts)
 
 
 def _bound(part: Any) -> Any:

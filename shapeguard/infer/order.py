@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import ast
+import re
+from collections.abc import Callable
 from itertools import combinations
 
 from shapeguard.diagnostics import Edit, Fix, Span
 from shapeguard.infer.silent import Suspect, Verdict
-from shapeguard.infer.sources import Sources
+from shapeguard.infer.sources import MODULES, Sources
 from shapeguard.shapes import shape as shapes
 from shapeguard.shapes.dim import Dim, names
 from shapeguard.shapes.mismatch import OrderMismatch, Scrambled, show
@@ -18,6 +20,10 @@ _SHIFTS = ("shift", "skew")
 _PADS = frozenset({"pad", "cat", "concat", "ConstantPad1d", "ConstantPad2d", "ZeroPad2d"})
 _VIEWS = frozenset({"view", "reshape"})
 _CODE = ("SG702", "reshape-scrambles")
+_MOVES = re.compile(
+    r"permute|transpose|rearrange|shuffle|gather|all_to_all|swap|sort|order|exchange|partition|repeat|tile"
+)
+_DEEPEST = 6
 
 
 def judge_order(suspect: Suspect, sources: Sources, source: Source) -> Verdict | None:
@@ -28,6 +34,48 @@ def judge_order(suspect: Suspect, sources: Sources, source: Source) -> Verdict |
         return _judge_reshape(suspect, suspect.mismatch, sources, source)
     assert isinstance(suspect.mismatch, OrderMismatch)
     return _judge_pair(suspect, suspect.mismatch)
+
+
+def judge_rows(suspect: Suspect, sources: Sources, shape_at: Callable[[ast.expr], Shape | None]) -> Verdict | None:
+    """What is said of a view of what a model makes of flattened rows: it gives one for each, in the same order."""
+    owner = _reshaped(suspect.node)
+    known = None if owner is None else shape_at(owner)
+    if owner is None or suspect.result is None or (known is not None and known.axes is not None):
+        return None
+    made = _made_of_rows(sources, owner)
+    given = None if made is None or not made.args else shape_at(made.args[0])
+    if made is None or given is None or not given.axes:
+        return None
+    rows, sizes = given.axes[0], suspect.result.sizes or ()
+    factors = rows.factors or ()
+    target = tuple(size for size in sizes[: len(factors)] if size is not None)
+    is_turned = len(factors) > 1 and target != factors and sorted(map(str, target)) == sorted(map(str, factors))
+    if not is_turned or len(set(target)) != len(target):
+        return None
+    call, text, step = (" ".join(ast.unparse(each).split()) for each in (made, made.args[0], suspect.node))
+    message = (
+        f"the rows of `{step}` were flattened in another order: {show(factors)} in one, {show(target)} in the other"
+    )
+    notes = (f"{text}: {given}, axis 0 in the order {show(factors)}", f"`{call}` gives something for each row of it")
+    return Verdict(*_CODE, message, notes)
+
+
+def _made_of_rows(sources: Sources, owner: ast.expr) -> ast.Call | None:
+    """The call of a model, or of a function of unknown make, that a value comes from."""
+    for _ in range(_DEEPEST):
+        owner = sources.same_axes(owner)
+        match owner:
+            case ast.Call(func=ast.Attribute(value=inner, attr="squeeze" | "flatten" | "logits")):
+                owner = inner
+            case ast.Subscript(value=inner, slice=ast.Tuple(elts=[first, *_])) if ast.unparse(first) in (":", "..."):
+                owner = inner
+            case _:
+                break
+    match owner:
+        case ast.Call(func=ast.Name(id=name) | ast.Attribute(value=ast.Name(), attr=name)):
+            is_module = isinstance(owner.func, ast.Attribute) and getattr(owner.func.value, "id", "") in MODULES
+            return None if is_module or _MOVES.search(name) else owner
+    return None
 
 
 def _judge_reshape(suspect: Suspect, mismatch: Scrambled, sources: Sources, source: Source) -> Verdict | None:

@@ -85,7 +85,7 @@ def judge_kept(suspect: Suspect, sources: Sources) -> Verdict | None:
         return None
     for value, around in sources.uses(suspect.node):
         for step, mine, other in _steps(value, around, sources):
-            reduced = sources.same_axes(other)
+            reduced = _unscaled(other, sources)
             if not isinstance(reduced, ast.Call) or _keeps(reduced) or _reduced(reduced) != dim:
                 continue
             if not sources.roots(suspect.node) & sources.roots(reduced) or not (
@@ -99,6 +99,18 @@ def judge_kept(suspect: Suspect, sources: Sources) -> Verdict | None:
             notes = tuple(f"{_short(made)}, line {made.lineno}" for made in (suspect.node, reduced))
             return Verdict("SG701", "outer-broadcast", message, notes, place=step)
     return None
+
+
+def _unscaled(node: ast.expr, sources: Sources) -> ast.expr:
+    """The expression that a value's axes come from, through factors that have a name."""
+    made = sources.same_axes(node)
+    match made:
+        case (
+            ast.BinOp(left=ast.Name() | ast.Attribute(), op=ast.Mult() | ast.Div(), right=other)
+            | ast.BinOp(left=other, op=ast.Mult() | ast.Div(), right=ast.Name() | ast.Attribute())
+        ):
+            return sources.same_axes(other)
+    return made
 
 
 def _steps(value: ast.expr, around: ast.AST, sources: Sources) -> list[tuple[ast.expr, ast.expr, ast.expr]]:
@@ -191,6 +203,8 @@ def _origin(node: ast.expr, sources: Sources, depth: int, *, is_here: bool) -> O
                 parts = [body, orelse]
             case ast.Call(func=ast.Attribute(value=value, attr="view" | "reshape" | "squeeze" | "masked_fill")):
                 parts = [value]
+            case ast.Call(func=ast.Attribute(attr="matmul" | "mm" | "bmm"), args=factors):
+                parts = factors
     found = [each for part in parts if (each := _origin(part, sources, depth + 1, is_here=is_here)) is not None]
     return found[0] if found else None
 

@@ -58,6 +58,16 @@ def item_of(items: Any) -> Any:
     return UNKNOWN
 
 
+def count_of(items: Any) -> Dim | None:
+    """How many times a loop over a value runs, where that has a name."""
+    items = certain(items)
+    if isinstance(items, Many):
+        return items.count
+    if isinstance(items, tuple):
+        return Dim(len(items))
+    return items.shape.axes[0].size if isinstance(items, Tensor) and items.shape.axes else None
+
+
 def _without_first(value: Tensor) -> Tensor:
     assert value.shape.axes is not None
     return Tensor(Shape(value.shape.axes[1:]), value.dtype)
@@ -69,6 +79,8 @@ def _length(value: Any = UNKNOWN) -> Any:
         return Dim(len(value))
     if isinstance(value, Dictionary) and not value.is_open:
         return Dim(len(value.items))
+    if isinstance(value, Many) and value.count is not None:
+        return value.count
     sizes = sizes_of(value) if isinstance(value, Tensor) else UNKNOWN
     return sizes[0] if isinstance(sizes, tuple) and sizes and sizes[0] is not UNKNOWN else WHOLE
 
@@ -114,20 +126,24 @@ def _range(*bounds: Any) -> Any:
         and len(steps := range(*numbers)) <= LONGEST
     ):
         return tuple(map(Dim, steps))
-    return Many(WHOLE)
+    sizes = [as_size(value) for value in bounds[:_BOUNDS]]
+    if len(bounds) >= _BOUNDS or not all(isinstance(size, Dim) for size in sizes):
+        return Many(WHOLE)
+    return Many(WHOLE, count=sizes[-1] - sizes[0] if len(sizes) > 1 else sizes[0])
 
 
 def _enumerate(items: Any = UNKNOWN, *_: Any) -> Any:
     items = certain(items)
     if isinstance(items, tuple):
         return tuple((Dim(number), value) for number, value in enumerate(items))
-    return Many((WHOLE, item_of(items)))
+    return Many((WHOLE, item_of(items)), count=count_of(items))
 
 
 def _zip(*several: Any) -> Any:
     if several and all(isinstance(items, tuple) for items in several):
         return tuple(zip(*several, strict=False))
-    return Many(tuple(map(item_of, several)))
+    counts = {count_of(items) for items in several}
+    return Many(tuple(map(item_of, several)), count=counts.pop() if len(counts) == 1 else None)
 
 
 def _sequence(items: Any = ()) -> Any:

@@ -20,9 +20,6 @@ if TYPE_CHECKING:
     from shapeguard.shapes.prose import ProseShape
 
 
-_BATCH = frozenset({"b", "n", "bs", "bsz", "batch", "batch_size", "nbatch"})
-
-
 def of_parameters(home: File, node: ast.FunctionDef | ast.AsyncFunctionDef) -> Mapping[str, Shape]:
     """What a function's docstring, and the comments before its first statement, say of its parameters."""
     found: dict[str, Shape] = {}
@@ -37,7 +34,9 @@ def of_parameters(home: File, node: ast.FunctionDef | ast.AsyncFunctionDef) -> M
             sizes = [axis.size if axis.size not in used else None for axis in shape.axes]
             found[name] = Shape.of(*sizes)
             used |= {
-                size for size in sizes if size is not None and str(size).lower() not in _BATCH and as_int(size) is None
+                size
+                for size in sizes
+                if size is not None and str(size).lower() not in drifting.BATCH and as_int(size) is None
             }
     first = node.body[0].lineno
     for line in range(node.lineno, first):
@@ -56,7 +55,7 @@ def of_parameters(home: File, node: ast.FunctionDef | ast.AsyncFunctionDef) -> M
 def applied(evaluator: Evaluator, node: ast.Assign | ast.AnnAssign | ast.Return, value: Any) -> Any:
     """The value of a statement, with what the comment on its line adds; no finding stands on a comment."""
     if not evaluator.reporter.guessing:
-        drifting.weigh_comment(evaluator, node, value, _target(node))
+        drifting.weigh_comment(evaluator, node, *_told(node, value))
         if not evaluator.reporter.trusting:
             return value
     home = evaluator.home
@@ -81,6 +80,17 @@ def applied(evaluator: Evaluator, node: ast.Assign | ast.AnnAssign | ast.Return,
         shape = Shape(tuple(said if axis.size is None else axis for axis, said in zip(axes, shape.axes, strict=True)))
     result = Tensor(shape, known.dtype if isinstance(known, Tensor) else None)
     return Maybe(result) if isinstance(value, Maybe) else result
+
+
+def _told(node: ast.Assign | ast.AnnAssign | ast.Return, value: Any) -> tuple[Any, str | None]:
+    """What a comment is about, and its name: of `out, _ = lstm(x)` the only one that is kept."""
+    known = certain(value)
+    match node:
+        case ast.Assign(targets=[ast.Tuple(elts=targets)]) if isinstance(known, tuple) and len(known) == len(targets):
+            kept = [at for at, each in enumerate(targets) if not (isinstance(each, ast.Name) and each.id == "_")]
+            name = targets[kept[0]] if len(kept) == 1 else None
+            return (known[kept[0]], name.id) if isinstance(name, ast.Name) else (value, None)
+    return value, _target(node)
 
 
 def _target(node: ast.Assign | ast.AnnAssign | ast.Return) -> str | None:

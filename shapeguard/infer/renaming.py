@@ -32,7 +32,7 @@ def _parts(value: Any) -> list[Any]:
     if isinstance(value, Maybe):
         return [value.value]
     if isinstance(value, Many):
-        return [value.item, *value.first, *value.last]
+        return [value.item, *value.first, *value.last, value.count]
     if isinstance(value, Dictionary):
         return [item for _, item in value.items]
     if isinstance(value, Instance) and value.cls.makes_records:
@@ -54,7 +54,7 @@ def substituted(value: Any, sizes: Mapping[str, Dim]) -> Any:
     if isinstance(value, Maybe):
         return Maybe(substituted(value.value, sizes))
     if isinstance(value, Many):
-        return Many(*(substituted(each, sizes) for each in (value.item, value.first, value.last)))
+        return Many(*(substituted(each, sizes) for each in (value.item, value.first, value.last, value.count)))
     if isinstance(value, Dictionary):
         return Dictionary(tuple((key, substituted(item, sizes)) for key, item in value.items), value.is_open)
     return Instance(value.cls, {name: substituted(item, sizes) for name, item in value.attributes.items()})

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from shapeguard.infer.values import Bound, External, Maybe, certain
 from shapeguard.ops.registry import Op, find
 from shapeguard.ops.values import Module, Tensor
+from shapeguard.shapes.dim import Dim, as_int
 from shapeguard.shapes.mismatch import BroadcastMismatch, LayerShapeMismatch, Mismatch, OrderMismatch, Scrambled
 from shapeguard.shapes.shape import Shape, same_order
 
@@ -20,8 +21,20 @@ if TYPE_CHECKING:
 _ELEMENTWISE = frozenset({"shapeguard.ops.pointwise", "shapeguard.ops.blending"})
 _LOSSES = "shapeguard.ops.losses"
 _JOINS = frozenset({"cat", "concat", "concatenate"})
-_BY_FORM = frozenset({"softmax", "joined", "alike", "kept"})
+_BY_FORM = frozenset({"softmax", "joined", "alike", "kept", "picked", "spread", "cosine", "stacked", "rows"})
 """Suspects that are judged by how the code is written, without the shapes of their operands."""
+_WRITTEN = {
+    "softmax": "softmax",
+    "gather": "picked",
+    "take_along_dim": "picked",
+    "std": "spread",
+    "var": "spread",
+    "normalize": "cosine",
+    "norm": "cosine",
+    "stack": "stacked",
+}
+"""What a method or function is called -> the kind of suspect that its call is."""
+_VIEWS = ("view", "reshape")
 
 
 class Part(NamedTuple):
@@ -42,6 +55,8 @@ class Suspect:
     notes: tuple[str, ...]
     result: Shape | None = None
     mismatch: Mismatch | None = None
+    axis: int | None = None
+    """Over which axis a layer works that was made elsewhere."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +84,8 @@ def met(evaluator: Evaluator, node: ast.expr, nodes: Sequence[ast.expr], values:
     if tensors < 2 or evaluator.quiet or evaluator.aside or evaluator.reporter.guessing:  # noqa: PLR2004 - a pair
         return
     parts = _parts(nodes, values)
+    if len(parts) == 1 and parts[0].node is not nodes[0] and _is_masking(node):
+        _meet_unknown(evaluator, node, nodes[0], parts[0], result)
     for number, left in enumerate(parts):
         for right in parts[number + 1 :]:
             _meet(evaluator, node, left, right, result)
@@ -102,6 +119,13 @@ def _meet(evaluator: Evaluator, node: ast.expr, left: Part, right: Part, result:
         _note(evaluator, node, "misaligned", (left, right), result, doubt)
 
 
+def _meet_unknown(evaluator: Evaluator, node: ast.expr, scores: ast.expr, mask: Part, result: Any) -> None:
+    """Look at a mask alone, where nothing is known of the shape of what it masks."""
+    axes = mask.shape.axes or ()
+    if len(axes) > 2 and axes[-1].size == 1 and axes[-2].size is not None and axes[-2].size != 1:  # noqa: PLR2004 - more than a column
+        _note(evaluator, node, "mask", (Part(scores, Shape.unknown()), mask), result)
+
+
 def _is_masking(node: ast.expr) -> bool:
     match node:
         case ast.Call(func=ast.Attribute(attr="masked_fill" | "masked_fill_")):
@@ -120,12 +144,18 @@ def _is_constant_along_last(scores: Shape, mask: Shape) -> bool:
 
 def written(evaluator: Evaluator, node: ast.Call, result: Any) -> None:
     """Look at a call whose form alone may tell, whether its operands are known or not."""
-    if evaluator.quiet or evaluator.aside or evaluator.reporter.guessing or not isinstance(node.func, ast.Attribute):
+    if evaluator.quiet or evaluator.aside or evaluator.reporter.guessing:
+        return
+    if not isinstance(node.func, ast.Attribute):
+        if isinstance(node.func, ast.Name) and node.func.id == "softmax":
+            _note(evaluator, node, "softmax", (), result)
         return
     method = node.func.attr
-    if method == "softmax":
-        _note(evaluator, node, "softmax", (), result)
-    elif method in _JOINS and node.args and isinstance(node.args[0], ast.ListComp | ast.Name):
+    if method in _WRITTEN:
+        _note(evaluator, node, _WRITTEN[method], (), result)
+    elif method in _VIEWS and isinstance(result, Tensor) and len(result.shape.axes or ()) > 1:
+        _note(evaluator, node, "rows", (), result)
+    elif method in _JOINS and node.args and isinstance(node.args[0], ast.ListComp | ast.Name | ast.List | ast.Tuple):
         _note(evaluator, node, "joined", (), result)
     elif node.keywords and any(keyword.arg in ("keepdim", "keepdims") for keyword in node.keywords):
         _note(evaluator, node, "kept", (), result)
@@ -138,6 +168,9 @@ def called(
     if evaluator.quiet or evaluator.aside or evaluator.reporter.guessing:
         return
     if not isinstance(result, Tensor):
+        return
+    if type(function) is Module and function.attributes.keys() == {"dim"} and arguments:
+        _note_layer(evaluator, node, function, certain(arguments[0]), result)
         return
     operation: Any = None
     nodes = list(node.args)
@@ -160,6 +193,14 @@ def called(
         _note(evaluator, node, "einsum", tuple(_parts(nodes, values)), result)
     elif room == _LOSSES or isinstance(function, Module):
         _loss(evaluator, node, nodes, values, result)
+
+
+def _note_layer(evaluator: Evaluator, node: ast.Call, layer: Module, given: Any, result: Tensor) -> None:
+    """Look at a softmax that was made as a layer: what has an axis alone, and keeps the shape."""
+    axis = layer.attributes["dim"]
+    if isinstance(axis, Dim) and isinstance(given, Tensor) and given.shape.sizes == result.shape.sizes is not None:
+        suspect = Suspect(node, "softmax layer", (), evaluator.qualified_name, (), result.shape, axis=as_int(axis))
+        evaluator.reporter.suspect(evaluator, suspect)
 
 
 def _loss(

@@ -6,7 +6,8 @@ import ast
 from collections.abc import Iterator
 from functools import cached_property
 
-_MODULES = frozenset({"torch", "nn", "F", "np", "numpy", "math", "functional"})
+MODULES = frozenset({"torch", "nn", "F", "np", "numpy", "math", "functional"})
+"""Names by which modules of functions are imported."""
 _SAME_AXES = frozenset({
     "abs", "bfloat16", "bool", "ceil", "clamp", "clamp_max", "clamp_min", "clip", "clone", "contiguous", "cpu", "cuda",
     "detach", "double", "dropout", "elu", "exp", "expm1", "float", "gelu", "half", "int", "leaky_relu", "log", "log1p", "log2", "log10",
@@ -74,7 +75,7 @@ class Sources:
             return frozenset()
         if isinstance(node, ast.Name):
             made = self.made(node)
-            return frozenset({node.id}) - _MODULES if made is None else self.roots(made, depth + 1)
+            return frozenset({node.id}) - MODULES if made is None else self.roots(made, depth + 1)
         if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "self":
             return frozenset({f"self.{node.attr}"})
         parts: list[ast.expr] = [child for child in ast.iter_child_nodes(node) if isinstance(child, ast.expr)]
@@ -115,7 +116,7 @@ def plain_step(node: ast.expr) -> ast.expr | None:
             return left
         case ast.BinOp(left=ast.Constant(), right=right):
             return right
-        case ast.Call(func=ast.Attribute(value=ast.Name(id=owner), attr=name), args=[first, *_]) if owner in _MODULES:
+        case ast.Call(func=ast.Attribute(value=ast.Name(id=owner), attr=name), args=[first, *_]) if owner in MODULES:
             return first if name in _SAME_AXES else None
         case ast.Call(func=ast.Attribute(value=ast.Attribute(attr="functional"), attr=name), args=[first, *_]):
             return first if name in _SAME_AXES else None

@@ -10,11 +10,12 @@ from typing import Any
 
 from shapeguard.infer import drift, operators, remarks
 from shapeguard.infer.assertions import learn
+from shapeguard.infer.changes import fills_once
 from shapeguard.infer.claims import annotated, shape_text
 from shapeguard.infer.joining import fill_in, join_scopes
 from shapeguard.infer.likely import Likely
 from shapeguard.infer.narrowing import narrowed
-from shapeguard.infer.python import LONGEST, item_of
+from shapeguard.infer.python import LONGEST, count_of, item_of
 from shapeguard.infer.targets import Targets
 from shapeguard.infer.values import (
     Class,
@@ -22,6 +23,7 @@ from shapeguard.infer.values import (
     External,
     Function,
     Instance,
+    Many,
     Scope,
     certain,
     join,
@@ -159,6 +161,8 @@ class Body(Targets):
         for target in node.targets:
             if isinstance(target, ast.Name):
                 self.scope.pop(target.id, None)
+            elif isinstance(target, ast.Subscript) and isinstance(held := certain(self.value(target.value)), Many):
+                self.replace(held, Many(held.any_item))
 
     def name_outer(self, node: ast.Global | ast.Nonlocal) -> None:
         """`global` and `nonlocal`."""
@@ -265,7 +269,13 @@ class Body(Targets):
                     self.ended = False
         else:
             item = item_of(items)
+            empty = [name for name, value in self.scope.items() if isinstance(value, tuple) and not value]
             self.repeat(node.body, lambda: self.assign(node.target, item, None))
+            count = count_of(items)
+            for name in () if count is None else empty:
+                filled = certain(self.scope.get(name))
+                if isinstance(filled, Many | tuple) and fills_once(node.body, name):
+                    self.scope[name] = Many(item_of(filled), count=count)
         self.block(node.orelse)
 
     def repeat(self, body: Sequence[ast.stmt], prepare: Callable[[], None] = lambda: None) -> None:

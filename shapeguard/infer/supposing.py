@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from shapeguard.diagnostics import Diagnostic, Span
 from shapeguard.infer import operators
-from shapeguard.infer.drifting import Contradiction, contradiction, count_of, is_clear, pieces_of, report
+from shapeguard.infer.drifting import Contradiction, contradiction, count_of, is_clear, of_padded, pieces_of, report
 from shapeguard.infer.files import File
 from shapeguard.infer.measures import shape_owner
 from shapeguard.infer.values import Exhausted, Symbol, certain
@@ -53,6 +53,8 @@ class Trial(NamedTuple):
     heard: list[Heard]
     drifted: dict[Span, Diagnostic]
     """The comments that it will be found to contradict."""
+    seen: dict[ast.expr, Shape]
+    """The shapes that its expressions will be found to have."""
 
 
 class Prepare(Protocol):
@@ -102,7 +104,7 @@ def _has_comments(function: Function) -> bool:
 def weigh_together(looked: Looked) -> None:
     """Report the first comment that the code contradicts if those before it are right."""
     assert not isinstance(looked.function.node, ast.Lambda)
-    body, _, drifted = looked.prepare(trusting=True)
+    body, _, drifted, _ = looked.prepare(trusting=True)
     body.block(looked.function.node.body)
     for found in sorted(drifted.values(), key=lambda each: each.span)[:1]:
         notes = (*found.notes, "as the comments before it have it")
@@ -122,14 +124,52 @@ def weigh_docstring(looked: Looked) -> None:
     returned = stated.pop(RETURN, None)
     found = _of_parameters(looked, stated) if stated else {}
     if returned is not None and (what := _of_return(looked.evaluator, returned)) is not None:
-        shapes = dict.fromkeys(str(certain(value).shape) for _, value in looked.evaluator.returned)
-        found[RETURN] = (returned, what, tuple(f"returned: {shape}" for shape in shapes))
+        found[RETURN] = (returned, what, _returned_notes(looked.evaluator))
+    elif returned is not None and (what := _of_padded_return(looked.evaluator, returned)) is not None:
+        found[RETURN] = (returned, what, ())
+    elif returned is not None and stated and not found:
+        found |= _of_return_if(looked, returned, stated)
     for claim, what, notes in found.values():
         span, exact = _place_of(looked, text, claim)
         report(looked.evaluator, span, _KIND, what if exact else replace(what, words=None), claim, notes)
 
 
 Found = dict[str, tuple["ProseShape", Contradiction, tuple[str, ...]]]
+
+
+def _returned_notes(evaluator: Evaluator) -> tuple[str, ...]:
+    shapes = dict.fromkeys(str(certain(value).shape) for _, value in evaluator.returned)
+    return tuple(f"returned: {shape}" for shape in shapes)
+
+
+def _of_return_if(looked: Looked, returned: ProseShape, stated: dict[str, ProseShape]) -> Found:
+    """What a docstring says of what is returned, if it is right in what it says of the parameters.
+
+    Only the number and the order of the axes count: their names needn't be those of the code.
+    """
+    node = looked.function.node
+    assert not isinstance(node, ast.Lambda)
+    body, heard, _, _ = looked.prepare()
+    given: dict[str, ProseShape] = {}
+    for name, claim in stated.items():
+        known = certain(body.scope.get(name))
+        is_open = known is UNKNOWN or (isinstance(known, Symbol) and not known.is_number)
+        is_open = is_open or (isinstance(known, Tensor) and known.shape.axes is None)
+        if is_open and name in body.scope and claim.variadic is None:
+            given[name] = claim
+            dtype = known.dtype if isinstance(known, Tensor) else None
+            body.scope[name] = Tensor(Shape.of(*claim.prefix), dtype)
+    if not given:
+        return {}
+    try:
+        body.block(node.body)
+    except (Exhausted, RecursionError):
+        return {}
+    what = None if heard else _of_return(body, returned)
+    if what is None or not what.is_form:
+        return {}
+    notes = tuple(f"if `{name}` is {claim.text}, as it says" for name, claim in given.items())
+    return {RETURN: (returned, what, (*_returned_notes(body), *notes))}
 
 
 def _of_return(evaluator: Evaluator, stated: ProseShape) -> Contradiction | None:
@@ -144,6 +184,12 @@ def _of_return(evaluator: Evaluator, stated: ProseShape) -> Contradiction | None
             return None
         found.append(each)
     return found[0] if found else None
+
+
+def _of_padded_return(evaluator: Evaluator, stated: ProseShape) -> Contradiction | None:
+    """What a claim says of what `pad_sequence` gives, if nothing else is returned."""
+    found = [of_padded(evaluator, "what is returned", "the docstring", stated, node) for node, _ in evaluator.returned]
+    return found[0] if found and None not in found else None
 
 
 def _of_parameters(looked: Looked, stated: dict[str, ProseShape]) -> Found:
@@ -210,7 +256,7 @@ def _failure(looked: Looked, shapes: dict[str, Shape]) -> Heard | None:
     """Where a function surely fails, some of its parameters being tensors of these shapes."""
     node = looked.function.node
     assert not isinstance(node, ast.Lambda)
-    body, heard, _ = looked.prepare()
+    body, heard, _, _ = looked.prepare()
     for name, shape in shapes.items():
         known = certain(body.scope.get(name))
         body.scope[name] = Tensor(shape, known.dtype if isinstance(known, Tensor) else None)

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from shapeguard.infer.evaluator import Evaluator
-from shapeguard.infer.measures import reads_size, reads_sizes, shape_owner
+from shapeguard.infer.measures import length_owner, reads_size, reads_sizes, shape_owner
 from shapeguard.infer.python import item_of
-from shapeguard.infer.values import Dictionary, Guess, Instance, Many, Number, Symbol, certain, join
+from shapeguard.infer.values import WHOLE, Dictionary, Guess, Instance, Many, Number, Symbol, certain, join
 from shapeguard.ops.values import UNKNOWN, Tensor
 from shapeguard.shapes.dim import Dim
 from shapeguard.shapes.shape import Shape
@@ -22,6 +22,7 @@ class Targets(Evaluator):
         """Give a target its value."""
         if isinstance(target, ast.Name):
             name = target.id
+            self.lengths.pop(name, None)
             self.scope[name] = self.named(name, value, source)
             self.origins[name] = target.lineno
             if name in self.outer_names:
@@ -67,6 +68,9 @@ class Targets(Evaluator):
         """A size that is read without being known gets the name of the variable that it goes to."""
         if source is not None and value is UNKNOWN and reads_size(source):
             return Dim(self.fresh(name))
+        if value == WHOLE and source is not None and (counted := length_owner(source)) is not None:
+            self.lengths[counted] = Dim(self.fresh(name))
+            return self.lengths[counted]
         return value
 
     def unpack(self, node: ast.expr, targets: Sequence[ast.expr], value: Any, source: ast.expr | None) -> None:

@@ -94,6 +94,8 @@ class Many:
     item: Any
     first: tuple[Any, ...] = ()
     last: tuple[Any, ...] = ()
+    count: Dim | None = None
+    """Their number, where it has a name; then none is known at an end."""
 
     @property
     def any_item(self) -> Any:
@@ -316,7 +318,8 @@ def join(left: Any, right: Any) -> Any:  # noqa: C901, PLR0911, PLR0912 - one ca
             return tuple(map(join, left, right))
         return _join_lengths(left, right)
     if isinstance(left, Many) and isinstance(right, Many):
-        return Many(join(left.any_item, right.any_item)) if left != right else left
+        count = left.count if left.count == right.count else None
+        return Many(join(left.any_item, right.any_item), count=count) if left != right else left
     if isinstance(left, Many) and isinstance(right, tuple):
         return Many(join_all(left.any_item, right))
     if isinstance(left, tuple) and isinstance(right, Many):

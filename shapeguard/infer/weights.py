@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Callable
+from typing import TypeAlias
 
 from shapeguard.diagnostics import Edit, Fix
 from shapeguard.infer.silent import Suspect, Verdict
 from shapeguard.infer.sources import Sources
+from shapeguard.infer.steps import is_module, written
+from shapeguard.infer.weighing import judge_weighing
+from shapeguard.shapes.shape import Shape
 from shapeguard.source.file import Source
 
 _CODE = ("SG703", "axis-mixup")
@@ -15,26 +20,56 @@ _MASKS = frozenset({"masked_fill", "masked_fill_", "where", "add", "sub", "mul",
 _REDUCES = frozenset({"mean", "std", "var", "median"})
 _DEEPEST = 12
 _PAIR = 2
+ShapeAt: TypeAlias = Callable[[ast.expr], Shape | None]
+Given: TypeAlias = tuple[int, ast.expr | None]
+"""An axis, and where it is written."""
 _OF_BATCHES = 3
 """So many axes has what `bmm` takes."""
 
 
-def judge_softmax(suspect: Suspect, sources: Sources, source: Source) -> Verdict | None:
-    """A softmax of scores over another axis than the one that the product behind it sums over."""
+def judge_softmax(suspect: Suspect, sources: Sources, source: Source, shape_at: ShapeAt) -> Verdict | None:
+    """A softmax over another axis than the one that is summed over behind it."""
     assert isinstance(suspect.node, ast.Call)
-    given = axis_of(suspect.node)
-    product = None if given is None else _product(softmaxed(suspect.node), sources, 0)
-    if given is None or product is None:
+    given: Given | None = axis_of(suspect.node) if suspect.axis is None else (suspect.axis, None)
+    if given is None:
         return None
+    verdict = judge_weighing(suspect, given[0], sources, shape_at)
+    scores = softmaxed(suspect.node) if suspect.axis is None else suspect.node.args[0]
+    product = _product(scores, sources, 0) if verdict is None else None
+    if product is None:
+        return verdict
     rank = _rank(suspect, product)
     for value, around in sources.uses(suspect.node):
         if isinstance(around, ast.Call) and _equation(around) is not None:
             verdict = _judge_letters(suspect, product, value, around, given, rank, source)
         else:
             verdict = _judge_product(suspect, value, around, given, rank, source)
-        if verdict is not None:
+        if verdict is not None and not _is_assigned(product, value, around, sources):
             return verdict
     return None
+
+
+def _is_assigned(product: ast.expr, value: ast.expr, around: ast.AST, sources: Sources) -> bool:
+    """Whether rows are shared out among others, as among clusters: what is summed is what the scores have rows for."""
+    rows, columns = _factors(product)
+    others = [each for each in _factors(around) if each is not None and each is not value]
+    if rows is None or columns is None or len(others) != 1:
+        return False
+    summed = sources.roots(others[0])
+    return bool(summed & sources.roots(rows)) and not summed & sources.roots(columns)
+
+
+def _factors(node: ast.AST) -> tuple[ast.expr | None, ast.expr | None]:
+    """What a product is of."""
+    match node:
+        case ast.BinOp(left=left, op=ast.MatMult(), right=right):
+            return left, right
+        case ast.Call(args=[_, one, other]) if _equation(node) is not None:
+            return one, other
+        case ast.Call(func=ast.Attribute(value=owner, attr=name), args=arguments) if name in _PRODUCTS:
+            factors = arguments[:2] if is_module(owner) else [owner, *arguments[:1]]
+            return (factors[0], factors[1]) if len(factors) == _PAIR else (None, None)
+    return None, None
 
 
 def _rank(suspect: Suspect, product: ast.expr) -> int | None:
@@ -63,7 +98,7 @@ def _rank(suspect: Suspect, product: ast.expr) -> int | None:
 
 
 def _judge_product(
-    suspect: Suspect, value: ast.expr, around: ast.AST, given: tuple[int, ast.expr], rank: int | None, source: Source
+    suspect: Suspect, value: ast.expr, around: ast.AST, given: Given, rank: int | None, source: Source
 ) -> Verdict | None:
     summed = _summed(value, around)
     number, place = given
@@ -76,12 +111,11 @@ def _judge_product(
         f"the softmax is over axis {number} of its scores, and `{step}` sums over axis {summed} of `{_text(value)}`"
     )
     hint = f"`dim={summed}` makes the weights of each sum add up to 1"
-    fix = Fix(f"Name the axis that is summed over: `dim={summed}`", (Edit(source.span_of(place), str(summed)),))
-    return Verdict(*_CODE, message, _notes(suspect, around), hint, None if source.cells else fix)
+    return Verdict(*_CODE, message, _notes(suspect, around), hint, _named(place, summed, source))
 
 
 def _judge_letters(
-    suspect: Suspect, product: ast.expr, value: ast.expr, around: ast.Call, given: tuple[int, ast.expr],
+    suspect: Suspect, product: ast.expr, value: ast.expr, around: ast.Call, given: Given,
     rank: int | None, source: Source,
 ) -> Verdict | None:  # fmt: skip
     """Weights that go into an einsum: the letter of the softmax's axis has to be one that is summed over."""
@@ -98,7 +132,7 @@ def _judge_letters(
     ):
         return None
     summed = [letter for letter in letters if letter not in equation[1]]
-    if len(summed) != 1:
+    if len(summed) != 1 or _is_mixed(letters, summed[0], [each for each in equation[0] if each is not letters]):
         return None
     wanted = letters.index(summed[0]) if number >= 0 else letters.index(summed[0]) - len(letters)
     message = (
@@ -109,14 +143,20 @@ def _judge_letters(
     if _is_of_keys(product, number):
         # The weights are as they should be; what they are summed with isn't.
         return Verdict(*_CODE, message, (*notes, f"the softmax is on line {suspect.node.lineno}"), place=around)
-    fix = Fix(f"Name the axis that is summed over: `dim={wanted}`", (Edit(source.span_of(place), str(wanted)),))
-    return Verdict(
-        *_CODE,
-        message,
-        notes,
-        f"`dim={wanted}` makes the weights of each sum add up to 1",
-        None if source.cells else fix,
-    )
+    hint = f"`dim={wanted}` makes the weights of each sum add up to 1"
+    return Verdict(*_CODE, message, notes, hint, _named(place, wanted, source))
+
+
+def _is_mixed(letters: str, summed: str, others: list[str]) -> bool:
+    """Whether a matrix mixes one axis of the weights, as the heads: it shares no more with them."""
+    return len(letters) > _PAIR and all(not set(letters) & set(other) - {summed} for other in others)
+
+
+def _named(place: ast.expr | None, axis: int, source: Source) -> Fix | None:
+    """Another axis written where one is."""
+    if place is None or source.cells:
+        return None
+    return Fix(f"Name the axis that is summed over: `dim={axis}`", (Edit(source.span_of(place), str(axis)),))
 
 
 def _is_of_keys(product: ast.expr, number: int) -> bool:
@@ -138,7 +178,9 @@ def _notes(suspect: Suspect, around: ast.AST) -> tuple[str, ...]:
 def _equation(node: ast.AST) -> tuple[list[str], str] | None:
     """The letters of an einsum's operands, and of what it gives."""
     match node:
-        case ast.Call(func=ast.Attribute(attr="einsum"), args=[ast.Constant(value=str(text)), *_]):
+        case ast.Call(
+            func=ast.Attribute(attr="einsum") | ast.Name(id="einsum"), args=[ast.Constant(value=str(text)), *_]
+        ):
             inputs, arrow, output = text.replace(" ", "").partition("->")
             return (inputs.split(","), output) if arrow and "." not in text else None
     return None
@@ -157,11 +199,6 @@ def axis_of(node: ast.Call) -> tuple[int, ast.expr] | None:
     return None
 
 
-def is_module(node: ast.expr) -> bool:
-    """Whether an expression is a module of torch's functions."""
-    return ast.unparse(node) in ("torch", "F", "nn.functional", "torch.nn.functional", "functional", "torch.special")
-
-
 def softmaxed(node: ast.Call) -> ast.expr | None:
     """What a softmax is of."""
     if isinstance(node.func, ast.Attribute) and not is_module(node.func.value):
@@ -178,13 +215,57 @@ def _product(node: ast.expr | None, sources: Sources, depth: int) -> ast.expr | 
     match node:
         case ast.BinOp(op=ast.MatMult()):
             return node
+        case ast.BinOp(op=ast.Add()) if _is_of_pairs(node, sources):
+            return node
         case ast.BinOp(left=left, right=right):
             parts = [left, right]
-        case ast.Call(func=ast.Attribute(attr=name)) if name in _PRODUCTS or name == "einsum":
+        case ast.Call(func=ast.Attribute(attr=name) | ast.Name(id=name)) if name in _PRODUCTS or name == "einsum":
             return node
         case ast.Call(func=ast.Attribute(value=owner, attr=name), args=arguments) if name in _MASKS:
             parts = [owner, *arguments]
+        case ast.Call(
+            func=ast.Attribute(
+                value=ast.Call(func=ast.Attribute(value=ast.Name(id="self")), args=[features]), attr="squeeze"
+            ),
+            args=[last],
+        ) if written(last) == -1:
+            # A layer that makes one score of the features of each pair.
+            pairs = sources.same_axes(features)
+            return pairs if isinstance(pairs, ast.BinOp) and _is_of_pairs(pairs, sources) else None
     return next((each for part in parts if (each := _product(part, sources, depth + 1)) is not None), None)
+
+
+def _is_of_pairs(node: ast.BinOp, sources: Sources) -> bool:
+    """Whether a sum is of a column and a row: `f(x) + g(x).transpose(1, 2)`, `q.unsqueeze(2) + k.unsqueeze(1)`."""
+    left, right = (sources.same_axes(side) for side in (node.left, node.right))
+    turned = [_is_turned(side) for side in (left, right)]
+    put = [_put(side) for side in (left, right)]
+    if None not in put:
+        return put[0] != put[1]
+    is_one = [
+        isinstance(side, ast.Call) and not is_turned for side, is_turned in zip((left, right), turned, strict=True)
+    ]
+    return any(turned) and any(is_one) and None is put[0] is put[1]
+
+
+def _is_turned(node: ast.expr) -> bool:
+    match node:
+        case ast.Attribute(attr="T" | "mT") | ast.Call(func=ast.Attribute(attr="t" | "transpose"), args=_):
+            return True
+    return False
+
+
+def _put(node: ast.expr) -> int | None:
+    """Where an axis is put in."""
+    match node:
+        case ast.Call(func=ast.Attribute(attr="unsqueeze"), args=[ast.Constant(value=int(at))]):
+            return at
+        case ast.Subscript(slice=ast.Tuple(elts=parts)) if all(
+            isinstance(part, ast.Slice) or (isinstance(part, ast.Constant) and part.value is None) for part in parts
+        ):
+            places = [at for at, part in enumerate(parts) if isinstance(part, ast.Constant)]
+            return places[0] if len(places) == 1 else None
+    return None
 
 
 def _summed(value: ast.expr, around: ast.AST) -> int | None:

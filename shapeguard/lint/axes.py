@@ -144,7 +144,9 @@ class Axes:
                 return (
                     tuple(each % rank for each in numbers) if len({each % rank for each in numbers}) == rank else None
                 )
-            case (("transpose" | "swapaxes"), [one, other]) if rank and max(one, other) < rank <= 8:  # noqa: PLR2004
+            case (("transpose" | "swapaxes"), [one, other]) if rank and rank <= 8:  # noqa: PLR2004 - axes
+                if not -rank <= min(one, other) <= max(one, other) < rank:
+                    return None
                 order = list(range(rank))
                 order[one], order[other] = order[other], order[one]
                 return tuple(order)

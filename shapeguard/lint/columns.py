@@ -126,7 +126,7 @@ def _of_call(file: Reading, call: ast.Call, left: int) -> Column | None:
     if isinstance(call.func, ast.Attribute) and last_name(call.func.value) != "self":
         return _of_method(file, call, call.func.value, name, left)
     layers = makers(file, call.func)
-    if layers and all(_gives_one(file, each) for each in layers):
+    if layers and all(gives_one(file, each) for each in layers):
         return "column"
     kinds = {
         _column(file, value, left // 2)
@@ -136,7 +136,7 @@ def _of_call(file: Reading, call: ast.Call, left: int) -> Column | None:
     return kinds.pop() if len(kinds) == 1 else None
 
 
-def _gives_one(file: Reading, layer: ast.expr) -> bool:
+def gives_one(file: Reading, layer: ast.expr) -> bool:
     """Whether a layer gives one number for each row: `nn.Linear(d, 1)`, and what ends in one."""
     if not isinstance(layer, ast.Call) or not (file.full_name(layer.func) or "").startswith("torch."):
         return False
@@ -147,7 +147,7 @@ def _gives_one(file: Reading, layer: ast.expr) -> bool:
         return False
     for each in reversed(layer.args):
         if not (isinstance(each, ast.Call) and last_name(each.func) in _SAME_SHAPE_LAYERS):
-            return _gives_one(file, each)
+            return gives_one(file, each)
     return False
 
 

@@ -8,7 +8,12 @@ from dataclasses import dataclass
 
 from shapeguard.lint.reading import Reading, argument, number, receiver
 
-_DISTRIBUTIONS = ("Categorical", "Bernoulli", "OneHotCategorical", "OneHotCategoricalStraightThrough", "Multinomial")
+_DISTRIBUTIONS = (
+    *("Categorical", "Bernoulli", "OneHotCategorical", "OneHotCategoricalStraightThrough", "Multinomial"),
+    *("RelaxedOneHotCategorical", "RelaxedBernoulli", "ContinuousBernoulli", "Geometric", "Binomial"),
+)
+_SECOND = frozenset({"Multinomial", "RelaxedOneHotCategorical", "RelaxedBernoulli", "Binomial"})
+"""Distributions that have another parameter before the probabilities."""
 _DRAWS = ("multinomial", "bernoulli")
 
 
@@ -31,8 +36,12 @@ def draws(file: Reading) -> Iterator[Draw]:
         owner = receiver(call)
         if owner is not None and file.full_name(call.func) is None and call.args and not _is_module(owner):
             yield Draw(call, owner, logits=False)
+    for call, _ in file.torch_calls("gumbel_softmax"):
+        of = argument(call, 0, "logits")
+        if of is not None:
+            yield Draw(call, of, logits=True)
     for call, name in file.torch_calls(*_DISTRIBUTIONS):
-        place = 1 if name == "Multinomial" else 0
+        place = 1 if name in _SECOND else 0
         probabilities, logits = argument(call, place, "probs"), argument(call, place + 1, "logits")
         if probabilities is not None and not _is_none(probabilities):
             yield Draw(call, probabilities, logits=False)

@@ -14,6 +14,7 @@ from shapeguard.lint.form import OPEN, Form, Part, part_of
 from shapeguard.lint.layer_forms import laid_out, through
 from shapeguard.lint.layouts import BATCH_FIRST, SEQUENCE_FIRST, layout_of
 from shapeguard.lint.making import functions_called, is_changed_in_place, makers, returned
+from shapeguard.lint.measuring import shape_source
 from shapeguard.lint.only_model import called
 from shapeguard.lint.reading import Reading, argument, last_name, number
 from shapeguard.shapes.dim import as_int
@@ -136,6 +137,8 @@ class Forms:
         if parameter.arg not in names:
             return None
         is_method = bool(names) and names[0] == "self"
+        if parameter.arg == "self":
+            return None
         calls = self._calls(function)
         given = [argument(call, names.index(parameter.arg) - is_method, parameter.arg) for call in calls]
         forms = [None if each is None else self.of(each) for each in given]
@@ -285,13 +288,25 @@ class Forms:
         if sizes or name in _FILLED:
             return self._sized(sizes)
         if name == "cat" and call.args and isinstance(call.args[0], ast.List | ast.Tuple):
-            forms = [self.of(each) for each in call.args[0].elts]
-            return (
-                forms[0] if forms and None not in forms and len({each.parts for each in forms if each}) == 1 else None
-            )
+            return self._joined(call, call.args[0].elts)
         if not call.args or isinstance(call.args[0], ast.Starred):
             return None
         return self._of_method(call, call.args[0], call.args[1:], name)
+
+    def _joined(self, call: ast.Call, items: list[ast.expr]) -> Form | None:
+        """What `cat` gives of values of one form: the size along which they are joined is another."""
+        forms = [self.of(each) for each in items]
+        form = forms[0] if forms else None
+        along = argument(call, 1, "dim", "axis")
+        dim = 0 if along is None else number(along)
+        if form is None or dim is None or any(each != form for each in forms) or (form.is_open and dim > 0):
+            return None
+        if form.is_open and (dim == 0 or -dim > len(form.parts)):
+            return form
+        if not -len(form.parts) <= dim < len(form.parts) or isinstance(form.parts[dim], str):
+            return form
+        at = dim % len(form.parts)
+        return Form((*form.parts[:at], None, *form.parts[at + 1 :]), form.is_open)
 
     def _sized(self, sizes: list[ast.expr]) -> Form | None:
         """A tensor of written sizes."""
@@ -308,6 +323,10 @@ class Forms:
         made = self.file.origin(node)
         if number(made) is not None or isinstance(made, ast.BinOp):
             return False
+        binding = self.file.definition(made) if isinstance(made, ast.Name) else None
+        if binding is not None and binding.index is not None and binding.value is not None:
+            # One of what a shape is unpacked into.
+            return shape_source(binding.value) is None
         return self.axes.size(node) is None or isinstance(made, ast.Name | ast.Attribute)
 
     def _part(self, size: ast.expr) -> Part:
@@ -326,6 +345,9 @@ class Forms:
             return self._sized(rest) if rest else None
         if name == "flatten":
             return self._flattened(value, list(map(number, rest)), call)
+        if name == "gather" and len(rest) + len(call.keywords) == 2:  # noqa: PLR2004 - the axis and the index
+            index = rest[1] if len(rest) > 1 else argument(call, 2, "index")
+            return None if index is None else self.of(index)
         inner = self.of(value)
         if inner is None or name in _REDUCES:
             return None if inner is None else self._reduced(call, value=value, rest=rest)
@@ -344,8 +366,6 @@ class Forms:
                 order = self.axes.order(call, len(inner.parts))
                 fits = order is not None and len(order) == len(inner.parts)
                 return Form(tuple(inner.parts[each] for each in order)) if order is not None and fits else None
-            case "gather":
-                return self.of(rest[-1]) if len(rest) == 2 else None  # noqa: PLR2004 - the axis and the index
         return None
 
     def _squeezed(self, inner: Form, dim: int) -> Form | None:

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 
 from shapeguard.lint.reading import Reading, argument, last_name, number
-from shapeguard.lint.squeezing import Squeeze, source
+from shapeguard.lint.squeezing import Squeeze, is_one_number_a_row, source
 
 _OTHER_LIBRARIES = frozenset(
     "numpy scipy pandas cv2 jax tensorflow sklearn skimage PIL cupy mxnet librosa".split()  # noqa: SIM905 - a list of so many words reads better so
@@ -42,7 +42,7 @@ def is_harmless(file: Reading, squeeze: Squeeze) -> bool:
         or is_guarded(file, squeeze)
         or _is_of_one_element(file, squeeze.value)
         or _is_state(file, squeeze.value)
-        or _is_media(file, squeeze)
+        or (_is_media(file, squeeze) and not is_one_number_a_row(file, squeeze.value))
         or _is_wrapper(file, squeeze.call)
     )
 

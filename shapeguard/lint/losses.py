@@ -13,7 +13,9 @@ _LAYERS = {
     "BCELoss": "binary_cross_entropy",
     "BCEWithLogitsLoss": "binary_cross_entropy_with_logits",
     "CTCLoss": "ctc_loss",
+    "CosineEmbeddingLoss": "cosine_embedding_loss",
     "CrossEntropyLoss": "cross_entropy",
+    "GaussianNLLLoss": "gaussian_nll_loss",
     "HingeEmbeddingLoss": "hinge_embedding_loss",
     "HuberLoss": "huber_loss",
     "KLDivLoss": "kl_div",
@@ -22,10 +24,13 @@ _LAYERS = {
     "MarginRankingLoss": "margin_ranking_loss",
     "MultiLabelSoftMarginLoss": "multilabel_soft_margin_loss",
     "NLLLoss": "nll_loss",
+    "PoissonNLLLoss": "poisson_nll_loss",
     "SmoothL1Loss": "smooth_l1_loss",
     "SoftMarginLoss": "soft_margin_loss",
 }
 """Layer -> the function that does the same."""
+_OF_TWO = frozenset({"margin_ranking_loss", "cosine_embedding_loss"})
+"""Those that take two inputs before the target."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,11 +81,11 @@ def _may_be_layer(func: ast.expr) -> bool:
 
 def _loss(name: str, call: ast.Call, made: ast.Call) -> Iterator[Loss]:
     names = ("input", "target")
-    if name == "margin_ranking_loss":
+    if name in _OF_TWO:
         names = ("input1", "target")
     elif name == "ctc_loss":
         names = ("log_probs", "targets")
     given = argument(call, 0, names[0])
-    target = argument(call, 2 if name == "margin_ranking_loss" else 1, names[1])
+    target = argument(call, 2 if name in _OF_TWO else 1, names[1])
     if given is not None:
         yield Loss(name, call, made, given, target)

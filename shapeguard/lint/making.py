@@ -100,8 +100,8 @@ def functions_called(file: Reading, call: ast.Call) -> Iterator[ast.FunctionDef]
     match call.func:
         case ast.Name(id="self"):
             owner = file.class_of(call)
-            method = None if owner is None else _method(file, owner, "forward")
-            if method is not None and owner is not None and not _is_overridden(file, owner, "forward"):
+            method = None if owner is None else method_of(file, owner, "forward")
+            if method is not None and owner is not None and not is_overridden(file, owner, "forward"):
                 yield method
             return
         case ast.Name(id=name):
@@ -111,29 +111,30 @@ def functions_called(file: Reading, call: ast.Call) -> Iterator[ast.FunctionDef]
                 return
         case ast.Attribute(value=ast.Name(id="self"), attr=name):
             owner = file.class_of(call)
-            method = None if owner is None else _method(file, owner, name)
-            if method is not None and owner is not None and not _is_overridden(file, owner, name):
+            method = None if owner is None else method_of(file, owner, name)
+            if method is not None and owner is not None and not is_overridden(file, owner, name):
                 yield method
                 return
     for made in makers(file, call.func):
         kind = class_made(file, made)
-        forward = None if kind is None else _method(file, kind, "forward")
+        forward = None if kind is None else method_of(file, kind, "forward")
         if forward is not None:
             yield forward
 
 
 def class_made(file: Reading, call: ast.Call) -> ast.ClassDef | None:
     """The class of the file whose instance a call makes."""
-    return _class_named(file, call.func)
+    return class_named(file, call.func)
 
 
-def _class_named(file: Reading, node: ast.expr) -> ast.ClassDef | None:
+def class_named(file: Reading, node: ast.expr) -> ast.ClassDef | None:
+    """The class of the file that a name stands for."""
     found = file.bindings(file.source.tree, node.id) if isinstance(node, ast.Name) else []
     target = found[0].target if len(found) == 1 else None
     return target if isinstance(target, ast.ClassDef) else None
 
 
-def _method(file: Reading, owner: ast.ClassDef | None, name: str, depth: int = 0) -> ast.FunctionDef | None:
+def method_of(file: Reading, owner: ast.ClassDef | None, name: str, depth: int = 0) -> ast.FunctionDef | None:
     """A method of a class, or of the first of its bases that is in the file."""
     if owner is None or depth > _DEEPEST:
         return None
@@ -142,14 +143,14 @@ def _method(file: Reading, owner: ast.ClassDef | None, name: str, depth: int = 0
         is_attribute = any("property" in last_name(each) for each in own[0].decorator_list)
         return own[0] if len(own) == 1 and not is_attribute else None
     first = owner.bases[0] if owner.bases else None
-    return None if first is None else _method(file, _class_named(file, first), name, depth + 1)
+    return None if first is None else method_of(file, class_named(file, first), name, depth + 1)
 
 
-def _is_overridden(file: Reading, owner: ast.ClassDef, name: str) -> bool:
+def is_overridden(file: Reading, owner: ast.ClassDef, name: str) -> bool:
     """Whether a class of the file that is made from this one may define the method anew."""
     below = [each for each in file.all(ast.ClassDef) if any(last_name(base) == owner.name for base in each.bases)]
     return any(isinstance(each, ast.FunctionDef) and each.name == name for kind in below for each in kind.body) or any(
-        _is_overridden(file, kind, name) for kind in below if kind is not owner
+        is_overridden(file, kind, name) for kind in below if kind is not owner
     )
 
 

@@ -173,6 +173,8 @@ def layer_call(file: Reading, node: ast.expr, left: int = _LONGEST) -> ast.Call 
             return node
         case ast.Call(func=ast.Attribute(value=owner, attr="squeeze"), args=[axis]) if left > 0 and number(axis) == -1:
             return layer_call(file, owner, left - 1)
+        case ast.Call(func=ast.Attribute(value=owner, attr="view" | "reshape"), args=[_, _, _, *_]) if left > 0:
+            return layer_call(file, owner, left - 1)
         case ast.Call(func=ast.Attribute(value=owner, attr=name)) if name in _KEEPS and left > 0:
             return layer_call(file, node.args[0] if file.full_name(node.func) and node.args else owner, left - 1)
     return None

@@ -168,7 +168,7 @@ class _Follower:
         axes = sum(_taken(place, each) for place, each in enumerate(parts))
         return inner.deeper(axes) if all(_is_kept(place, each) for place, each in enumerate(parts)) else None
 
-    def _of_call(self, call: ast.Call, left: int) -> Positions | None:
+    def _of_call(self, call: ast.Call, left: int) -> Positions | None:  # noqa: PLR0911 - one a kind of call
         name = last_name(call.func)
         full = self.file.full_name(call.func)
         is_method = full is None and isinstance(call.func, ast.Attribute)
@@ -186,6 +186,8 @@ class _Follower:
             return self._reduced(given, call, left)
         if name in {"entropy", "log_prob"} and is_method:
             return self._of_distribution(given[0], left)
+        if name in {"view", "reshape"} and len(call.args) > 1 and all(number(each) == 1 for each in call.args[1:]):
+            return NOTHING  # a number for each row
         if name in _RESHAPES:
             inner = self.of(given[0], left)
             return None if inner is None else replace(inner, reshaped=True)
@@ -228,8 +230,10 @@ class _Follower:
         if name == "unsqueeze" and number(given[1] if len(given) > 1 else argument(call, 9, "dim")) in _LAST_AXES:
             inner = self.of(given[0], left)
             return None if inner is None else inner.deeper(-1)
-        if name in {"zeros_like", "ones_like", "rand_like", "randn_like"}:
+        if name in {"zeros_like", "ones_like"}:
             return NOTHING
+        if name in {"rand_like", "randn_like"}:
+            return self.of(given[0], left)
         if name == "cross_entropy" and _is_unreduced(call):
             target = argument(call, 1, "target")
             return None if target is None else self.of(target, left)

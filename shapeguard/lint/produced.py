@@ -10,6 +10,7 @@ from shapeguard.lint.making import functions_called, returned
 from shapeguard.lint.reading import Reading, last_name, number
 
 _COLLATES = re.compile(r"collate|^__getitem__$")
+_STEPS = frozenset({"training_step", "validation_step", "test_step", "compute_loss", "train_step"})
 _WRAPPERS = frozenset({"tensor", "as_tensor", "stack", "LongTensor", "from_numpy", "array", "contiguous", "clone"})
 _SAME = frozenset({"to", "long", "contiguous", "clone", "astype", "cuda", "detach", "int"})
 
@@ -48,6 +49,10 @@ def _makers_of(file: Reading, batch: ast.Name) -> list[ast.FunctionDef]:
     binding = file.definition(batch)
     if binding is not None and isinstance(binding.value, ast.Call):
         return list(functions_called(file, binding.value))
+    if binding is not None and isinstance(binding.statement, ast.arg):
+        # A step that a trainer calls.
+        function = file.function(batch)
+        return _collates(file) if getattr(function, "name", "") in _STEPS else []
     for loop in file.around(batch):
         if isinstance(loop, ast.For) and any(
             isinstance(each, ast.Name) and each.id == batch.id for each in ast.walk(loop.target)
@@ -58,10 +63,15 @@ def _makers_of(file: Reading, batch: ast.Name) -> list[ast.FunctionDef]:
 
 def _collates(file: Reading) -> list[ast.FunctionDef]:
     """The functions that make batches or examples for a data loader; none where there are several kinds."""
-    found = [each for each in file.all(ast.FunctionDef) if _COLLATES.search(each.name)]
+    found = [each for each in file.all(ast.FunctionDef) if _COLLATES.search(each.name) or _is_collator(file, each)]
     named = [each for each in found if each.name != "__getitem__"]
     chosen = named or found
     return chosen if len(chosen) == 1 else []
+
+
+def _is_collator(file: Reading, function: ast.FunctionDef) -> bool:
+    owner = file.class_of(function) if function.name == "__call__" else None
+    return owner is not None and "collat" in owner.name.lower()
 
 
 def _place(file: Reading, name: ast.Name) -> tuple[ast.expr, int] | None:
@@ -74,6 +84,8 @@ def _place(file: Reading, name: ast.Name) -> tuple[ast.expr, int] | None:
         while isinstance(value, ast.Call) and isinstance(value.func, ast.Attribute) and value.func.attr in _SAME:
             value = value.func.value
         return _place(file, value) if isinstance(value, ast.Name) and value is not binding.value else None
+    if binding is not None and binding.index is None and isinstance(binding.statement, ast.arg):
+        return None
     for loop in file.around(name):
         if not isinstance(loop, ast.For):
             continue
@@ -148,12 +160,12 @@ def _is_method_of_value(file: Reading, call: ast.Call) -> bool:
 def _window(node: ast.Subscript, cut: ast.Slice) -> Window | None:
     if cut.step is not None:
         return None
-    start, offset = _split(cut.lower)
+    start, offset = split_offset(cut.lower)
     return Window(ast.dump(node.value), start, offset, node)
 
 
-def _split(node: ast.expr | None) -> tuple[str, int]:
-    """`i + 1` as `i` and 1."""
+def split_offset(node: ast.expr | None) -> tuple[str, int]:
+    """`i + 1` as a text for `i` and 1."""
     if node is None:
         return "", 0
     known = number(node)
@@ -164,6 +176,9 @@ def _split(node: ast.expr | None) -> tuple[str, int]:
             for one, other in ((left, right), (right, left)):
                 shift = number(one)
                 if shift is not None:
-                    start, inner = _split(other)
+                    start, inner = split_offset(other)
                     return start, inner + shift
+        case ast.BinOp(left=left, op=ast.Sub(), right=right) if (shift := number(right)) is not None:
+            start, inner = split_offset(left)
+            return start, inner - shift
     return ast.dump(node), 0

@@ -275,6 +275,10 @@ class Reading:
                     continue
                 case ast.Assign(value=value) | ast.AnnAssign(value=ast.expr() as value):
                     given = value
+                case ast.Tuple(elts=parts) as several:
+                    match self.parent(several):
+                        case ast.Assign(value=ast.Tuple(elts=values)) if len(values) == len(parts):
+                            given = values[parts.index(target)]
             if owner is not None:
                 found.setdefault((owner, target.attr), []).append(given)
         return found

@@ -9,7 +9,7 @@ from functools import lru_cache
 
 from shapeguard.lint.reading import Reading, argument, last_name, number
 
-_KEEPS_THE_SEQUENCE = frozenset(
+KEEPS_THE_SEQUENCE = frozenset(
     {
         "clamp",
         "clamp_min",
@@ -36,7 +36,7 @@ _KEEPS_THE_SEQUENCE = frozenset(
     }
 )
 """Methods and functions of torch that give a value with the same positions."""
-_RESHAPES = frozenset({"flatten", "permute", "rearrange", "reshape", "squeeze", "swapaxes", "transpose", "view"})
+RESHAPES = frozenset({"flatten", "permute", "rearrange", "reshape", "squeeze", "swapaxes", "transpose", "view"})
 """Those that give one with the same positions in another form, in which `[:, 1:]` would mean something else."""
 _TOKENS = re.compile(r"(^|_)(input_?ids|token_?ids|ids|tokens?|idx|toks)$")
 _LONGEST = 32
@@ -118,11 +118,11 @@ def written_cut(node: ast.Subscript) -> tuple[int, int] | None:
 def _inside(file: Reading, node: ast.expr) -> ast.expr | None:
     """The value with the same positions that an expression is made of."""
     match node:
-        case ast.Call(func=ast.Attribute(value=owner, attr=name)) if name in _KEEPS_THE_SEQUENCE | _RESHAPES:
+        case ast.Call(func=ast.Attribute(value=owner, attr=name)) if name in KEEPS_THE_SEQUENCE | RESHAPES:
             if file.full_name(node.func) is None:
                 return owner
             return argument(node, 0, "input")
-        case ast.Call(func=ast.Name(id=name)) if name in _KEEPS_THE_SEQUENCE | _RESHAPES:
+        case ast.Call(func=ast.Name(id=name)) if name in KEEPS_THE_SEQUENCE | RESHAPES:
             return argument(node, 0, "input", "tensor")
         case ast.Call(func=ast.Attribute(attr="where"), args=[_, one, other]) if number(one) is not None:
             return other
@@ -140,7 +140,7 @@ def _replaces(node: ast.expr) -> bool:
 
 
 def _reshaped(node: ast.expr) -> bool:
-    return isinstance(node, ast.Call) and last_name(node.func) in _RESHAPES | {"unsqueeze"}
+    return isinstance(node, ast.Call) and last_name(node.func) in RESHAPES | {"unsqueeze"}
 
 
 def _takes_apart(node: ast.Subscript) -> bool:
@@ -176,11 +176,11 @@ def _is_steady(file: Reading, name: ast.Name) -> bool:
     scope = file.scope(name)
     if file.bindings(scope, name.id) and file.definition(name) is None:
         return False
-    for stored in _stores(file).get(name.id, ()):
+    for stored in stores(file).get(name.id, ()):
         if file.scope(stored) is scope:
             statement = file.statement(stored)
             value = statement.value if isinstance(statement, ast.Assign) else None
-            if number(value) is None and _has_slices(stored):
+            if number(value) is None and has_slices(stored):
                 return False
     return True
 
@@ -189,13 +189,13 @@ def _is_changed(file: Reading, name: ast.Name) -> bool:
     """Whether some of what a name stands for is replaced in place."""
     scope = file.scope(name)
     called = (each.func for each in file.all(ast.Call) if last_name(each.func).endswith("_"))
-    changed = [each.value for each in _stores(file).get(name.id, ())]
+    changed = [each.value for each in stores(file).get(name.id, ())]
     changed += [each.value for each in called if isinstance(each, ast.Attribute)]
     return any(isinstance(each, ast.Name) and each.id == name.id and file.scope(each) is scope for each in changed)
 
 
 @lru_cache(maxsize=1)
-def _stores(file: Reading) -> dict[str, list[ast.Subscript]]:
+def stores(file: Reading) -> dict[str, list[ast.Subscript]]:
     """Name -> where a part of it is set."""
     found: dict[str, list[ast.Subscript]] = {}
     for each in file.all(ast.Subscript):
@@ -204,7 +204,8 @@ def _stores(file: Reading) -> dict[str, list[ast.Subscript]]:
     return found
 
 
-def _has_slices(node: ast.Subscript) -> bool:
+def has_slices(node: ast.Subscript) -> bool:
+    """Whether a subscript takes more than single items."""
     return any(isinstance(each, ast.Slice) for each in ast.walk(node.slice))
 
 
@@ -213,23 +214,36 @@ def _has_slices(node: ast.Subscript) -> bool:
 
 def is_same(file: Reading, one: ast.expr, other: ast.expr) -> bool:
     """Whether two expressions surely are the same value."""
-    match one, other:
+    match item_asked(one), item_asked(other):
         case ast.Name(id=name), ast.Name(id=twin):
             if name != twin:
                 return False
+            assert isinstance(one, ast.Name)
+            assert isinstance(other, ast.Name)
             binding = file.definition(one)
             return binding is file.definition(other) and (
                 binding is not None or not file.bindings(file.scope(one), name)
             )
-        case ast.Attribute(attr=name), ast.Attribute(attr=twin):
-            return name == twin and is_same(file, one.value, other.value)
-        case ast.Subscript(slice=ast.Constant(value=key)), ast.Subscript(slice=ast.Constant(value=twin)):
-            return bool(key == twin) and is_same(file, one.value, other.value)
-        case ast.Subscript(slice=ast.Constant(value=key)), ast.Attribute(attr=name):
-            return bool(key == name) and is_same(file, one.value, other.value)
+        case ast.Attribute(attr=name, value=left), ast.Attribute(attr=twin, value=right):
+            return name == twin and is_same(file, left, right)
+        case (
+            ast.Subscript(slice=ast.Constant(value=key), value=left),
+            ast.Subscript(slice=ast.Constant(value=twin), value=right),
+        ):
+            return bool(key == twin) and is_same(file, left, right)
+        case ast.Subscript(slice=ast.Constant(value=key), value=left), ast.Attribute(attr=name, value=right):
+            return bool(key == name) and is_same(file, left, right)
         case ast.Attribute(), ast.Subscript():
             return is_same(file, other, one)
     return False
+
+
+def item_asked(node: ast.expr) -> ast.expr:
+    """`batch["ids"]` for `batch.get("ids")`; any other expression as it is."""
+    match node:
+        case ast.Call(func=ast.Attribute(value=owner, attr="get"), args=[ast.Constant(value=str()) as key, *_]):
+            return ast.Subscript(owner, key, ast.Load())
+    return node
 
 
 def is_called_tokens(node: ast.expr) -> bool:
@@ -239,7 +253,7 @@ def is_called_tokens(node: ast.expr) -> bool:
 
 def role(node: ast.expr) -> str:
     """The name by which a value is known: `labels` of `batch["labels"]`."""
-    match node:
+    match node := item_asked(node):
         case ast.Subscript(slice=ast.Constant(value=str(key))):
             return key
     return last_name(node)

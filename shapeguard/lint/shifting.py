@@ -59,7 +59,7 @@ def token_losses(file: Reading) -> tuple[TokenLoss, ...]:
 
 
 def _token_losses(file: Reading) -> Iterator[TokenLoss]:
-    for call, scores, target, gathers in _sites(file):
+    for call, scores, target, gathers in sites(file):
         targets = sequence(file, target)
         logits = None if targets is None else sequence(file, scores, logits=True)
         if logits is None or targets is None:
@@ -74,7 +74,8 @@ def _token_losses(file: Reading) -> Iterator[TokenLoss]:
         yield TokenLoss(call, (scores, target), logits, targets, model, read, gathers)
 
 
-def _sites(file: Reading) -> Iterator[tuple[ast.Call, ast.expr, ast.expr, bool]]:
+def sites(file: Reading) -> Iterator[tuple[ast.Call, ast.expr, ast.expr, bool]]:
+    """The losses and gathers over tokens: the call, the logits, the targets, and whether it is a gather."""
     for call in file.all(ast.Call):
         name = last_name(call.func)
         if name == "gather" or name.startswith("selective_log_softmax"):

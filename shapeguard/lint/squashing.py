@@ -6,7 +6,8 @@ import ast
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from shapeguard.lint.making import functions_called, is_changed_in_place, makers, returned
+from shapeguard.lint.making import is_changed_in_place, makers, returned
+from shapeguard.lint.only_model import called
 from shapeguard.lint.reading import Reading, is_self, number
 
 Squashing: TypeAlias = Literal["softmax", "sigmoid", "log_softmax", "log_sigmoid", "none"]
@@ -159,7 +160,7 @@ def _of_new_head(file: Reading, model: ast.expr, made: ast.Call) -> Squashing | 
 
 def _last_of_function(file: Reading, call: ast.Call, index: int | None, left: int) -> Squashed | None:
     """What a function of the file, or a model of a class in it, does last to each value that it may return."""
-    functions = list(functions_called(file, call))
+    functions = called(file, call)
     found: list[Squashed | None] = []
     for function in functions:
         for value in returned(file, function) or [call]:

@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from shapeguard.diagnostics import Applicability
-from shapeguard.lint.making import functions_called, makers, returned
+from shapeguard.lint.making import makers, returned
+from shapeguard.lint.only_model import called
 from shapeguard.lint.reading import Reading, argument, last_name, number, receiver
 from shapeguard.lint.rule import Argument, Repair, Replacement
 from shapeguard.shapes.dim import as_int
@@ -177,6 +178,8 @@ def _of_call(file: Reading, call: ast.Call) -> Meant | None:
         return None if left is None or right is None else _of_product(file, left, right, text)
     if name == "gather":
         return _of_gather(file, call, text)
+    if name == "stack":
+        return _of_stacked(file, call)
     if name == "unsqueeze":
         axis = number(_given(file, call, 1, "dim"))
         return Meant((axis,), f"`{text}` has put axis {axis} in") if axis else None
@@ -283,8 +286,12 @@ def _of_layer(file: Reading, call: ast.Call) -> Meant | None:
         last = _last_layer(made)
         if last is None:
             continue
-        if "Linear" in last_name(last.func) and number(argument(last, 1, "out_features")) == 1:
+        size = argument(last, 1, "out_features") if "Linear" in last_name(last.func) else None
+        if number(size) == 1:
             return Meant((-1,), f"`{file.text(call.func)}` ends in `{file.text(last)}`, so the last axis is 1")
+        if isinstance(size, ast.Name) and _is_setting(file, size):
+            why = f"`{file.text(call.func)}` ends in `{file.text(last)}`: the last axis is 1 only where `{last_name(size)}` is"
+            return Meant((-1,), why)
         size = argument(last, 0, "output_size")
         ones = size.elts if isinstance(size, ast.Tuple) else [size]
         if last_name(last.func) in _POOLS and all(number(each) == 1 for each in ones):
@@ -297,9 +304,54 @@ def _of_layer(file: Reading, call: ast.Call) -> Meant | None:
     return None
 
 
+def _is_setting(file: Reading, size: ast.Name) -> bool:
+    """Whether the number of features is what `__init__` is given."""
+    binding = file.definition(size)
+    return binding is not None and isinstance(binding.statement, ast.arg)
+
+
+def _of_stacked(file: Reading, call: ast.Call) -> Meant | None:
+    """Of a list of what a model gives for one example at a time, stacked."""
+    items = file.origin(call.args[0]) if call.args else None
+    axis = _given(file, call, 1, "dim")
+    if items is None or (axis is not None and number(axis) != 0) or not isinstance(call.args[0], ast.Name):
+        return None
+    scope, name = file.scope(call), call.args[0].id
+    given = [
+        each.args[0]
+        for each in file.calls("append")
+        if isinstance(each.func, ast.Attribute)
+        and isinstance(each.func.value, ast.Name)
+        and each.func.value.id == name
+        and file.scope(each) is scope
+        and len(each.args) == 1
+    ]
+    ones = [made for each in given if (made := _batch_of_one(file, each)) is not None]
+    if not given or len(ones) < len(given):
+        return None
+    return Meant((1,), f"`{file.text(ones[0])}` is a batch of one, so axis 1 of what is stacked is 1", rank=2)
+
+
+def _batch_of_one(file: Reading, value: ast.expr) -> ast.expr | None:
+    """`x.unsqueeze(0)` of `model(x.unsqueeze(0))`."""
+    node = source(file, value)
+    if isinstance(node, ast.Call) and len(node.args) == 1 and (made := source(file, node.args[0])) is not node:
+        node = made if not _is_new_batch(file, node) else node
+    return node if _is_new_batch(file, node) else None
+
+
+def _is_new_batch(file: Reading, node: ast.expr) -> bool:
+    match node:
+        case ast.Call(func=ast.Attribute(attr="unsqueeze")):
+            return number(_given(file, node, 1, "dim")) == 0
+        case ast.Subscript(slice=ast.Constant(value=None)):
+            return True
+    return False
+
+
 def _of_function(file: Reading, call: ast.Call, index: int | None, depth: int) -> Meant | None:
     """Of what a function of the file gives, or one of the values that it gives: if a layer gives that."""
-    for function in functions_called(file, call):
+    for function in called(file, call):
         values = returned(file, function)
         value = values[0] if values is not None and len(values) == 1 else None
         if index is not None:
@@ -322,6 +374,12 @@ def _of_result(file: Reading, value: ast.expr, depth: int) -> Meant | None:
         return None
     own = _of_layer(file, node) if index is None else _of_kept(file, node)
     return own or _of_function(file, node, index, depth)
+
+
+def is_one_number_a_row(file: Reading, value: ast.expr) -> bool:
+    """Whether a layer with one output gives a value: that is neither sound nor a picture."""
+    found = _of_result(file, value, 0)
+    return found is not None and found.axes == (-1,)
 
 
 def _last_layer(made: ast.Call) -> ast.Call | None:

@@ -9,6 +9,7 @@ from typing import Literal, TypeAlias
 
 from shapeguard.lint.binding import bindings_seen
 from shapeguard.lint.making import functions_called, is_changed_in_place, returned
+from shapeguard.lint.only_model import called
 from shapeguard.lint.reading import Reading, argument, last_name, number
 from shapeguard.lint.sequences import role
 from shapeguard.lint.squashing import squashed
@@ -91,7 +92,7 @@ def _fact(file: Reading, node: ast.expr, left: int) -> Meaning | None:
 def _of_function(file: Reading, call: ast.Call, left: int) -> Meaning | None:
     """What a function of the file gives, if all that it returns is of one kind."""
     found: list[Meaning | None] = []
-    for function in functions_called(file, call):
+    for function in called(file, call):
         found += [
             _fact(file, each, left // 2) for each in returned(file, function) or [] if not isinstance(each, ast.Tuple)
         ]

@@ -5,7 +5,7 @@
 Flags steps along axis 0 where that is the batch, and another axis is meant:
 
 - `softmax(dim=0)`, `nn.Softmax(dim=0)`, `argmax(dim=0)`, `max(0)` of what a model says of a batch;
-- `F.normalize(x, dim=0)` of rows whose products are taken as `x @ y.T`;
+- `F.normalize(x, dim=0)` of rows whose products are taken as `x @ y.T`, also by the callers of a function that returns it;
 - `(x - x.mean(0)) / x.std(0)` and `x.mean(0)` before a linear layer, of `(batch, time, features)`;
 - a loop over steps that counts, or indexes, the axis of the batch: `for t in range(steps): h = cell(x[t], h)` where `x` is
   `(batch, steps, ...)`; `cumsum(0)` of `(batch, time)`.
@@ -36,6 +36,7 @@ The fix names the last axis, or the axis of the steps. It changes the result, as
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 
 from shapeguard.lint.axis_names import given_name
@@ -44,12 +45,14 @@ from shapeguard.lint.form import OPEN, Form, part_of
 from shapeguard.lint.forms import KEEPS, Forms
 from shapeguard.lint.layer_forms import through
 from shapeguard.lint.making import functions_called
+from shapeguard.lint.only_model import called
 from shapeguard.lint.reading import Reading, argument, last_name, number, receiver
 from shapeguard.lint.rule import Argument, Change, Found, Repair, Replacement, Rule
 
 _SOFTMAXES = ("softmax", "log_softmax", "softmin")
 _PICKS = ("argmax", "max", "argmin", "topk")
 _STEPS = frozenset({"t", "step", "time", "timestep", "time_step", "ts", "tt"})
+_ROWS_WITH_ROWS = re.compile(r"(\w)(\w),(\w)\2->\1\3")
 _MATRIX = 2
 _FARTHEST = 40
 
@@ -99,6 +102,11 @@ class AxisOverBatch(Rule):
     )
 
     valid = (
+        # columns with columns
+        (
+            "import torch.nn.functional as F\ndef unit(x):\n    return F.normalize(x, dim=0)\n"
+            "def correlation(x, y):\n    a, b = unit(x), unit(y)\n    return a.T @ b\n"
+        ),
         _net("fc = nn.Linear(d, 10)", "return F.softmax(self.fc(x.flatten(1)), dim=1)"),
         # one example
         _net("fc = nn.Linear(d, 10)", "return F.softmax(self.fc(x), dim=0)"),
@@ -131,6 +139,16 @@ class AxisOverBatch(Rule):
         _HEAD + "def positions(counts):\n    return counts.cumsum(0)\n",
     )
     invalid = (
+        (
+            (
+                "import torch.nn.functional as F\ndef unit(x):\n    return F.normalize(x, dim=0)  # <-\n"
+                "def similarity(x, y):\n    a, b = unit(x), unit(y)\n    return a @ b.T\n"
+            ),
+            (
+                "import torch.nn.functional as F\ndef unit(x):\n    return F.normalize(x, dim=-1)  # <-\n"
+                "def similarity(x, y):\n    a, b = unit(x), unit(y)\n    return a @ b.T\n"
+            ),
+        ),
         (
             _net("fc = nn.Linear(d, 10)", "logits = self.fc(x.flatten(1))\nreturn F.softmax(logits, dim=0)  # <-"),
             _net("fc = nn.Linear(d, 10)", "logits = self.fc(x.flatten(1))\nreturn F.softmax(logits, dim=-1)  # <-"),
@@ -302,13 +320,42 @@ def _of_rows(file: Reading, call: ast.Call) -> Iterator[Found]:
     """`F.normalize(x, dim=0)` of what is multiplied as `x @ y.T`."""
     if not file.is_torch(call, "normalize") or number(argument(call, 2, "dim")) != 0:
         return
-    for each in _read_at(file, call):
+    for each in _read_beyond(file, call):
         product = _product_of_rows(file, each)
         if product is not None:
             dim = argument(call, 2, "dim")
             message = f"`{file.text(call)}` normalises over axis 0, and `{file.text(product)}` multiplies rows along the last one"
             yield Found(call, message, repair=None if dim is None else _last_axis(call, dim))
             return
+
+
+def _read_beyond(file: Reading, node: ast.expr) -> list[ast.expr]:
+    """Where a value is read, in the callers of its function too if it is returned."""
+    found: list[ast.expr] = []
+    waiting = [node]
+    while waiting and len(found) < _FARTHEST:
+        value = waiting.pop()
+        for each in (value, *_given_to(file, value)):
+            found.append(each)
+            function = file.function(each)
+            if isinstance(file.parent(each), ast.Return) and isinstance(function, ast.FunctionDef):
+                calls = [call for call in file.all(ast.Call) if function in called(file, call)]
+                waiting += [call for call in calls if call not in found]
+    return found
+
+
+def _given_to(file: Reading, value: ast.expr) -> list[ast.Name]:
+    """Where the name is read that a value is given, also beside others: `a, b = f(x), f(y)`."""
+    outer = file.parent(value)
+    match outer:
+        case ast.Assign(targets=[ast.Name() as name]):
+            return file.uses(name)
+        case ast.Tuple(elts=values):
+            match file.parent(outer):
+                case ast.Assign(targets=[ast.Tuple(elts=names)]) if len(names) == len(values):
+                    given = names[values.index(value)]
+                    return file.uses(given) if isinstance(given, ast.Name) else []
+    return []
 
 
 def _product_of_rows(file: Reading, node: ast.expr) -> ast.expr | None:
@@ -325,6 +372,8 @@ def _product_of_rows(file: Reading, node: ast.expr) -> ast.expr | None:
             pass
         case ast.Call(args=[left, right]) if file.is_torch(parent, "matmul", "mm"):
             pass
+        case ast.Call(args=[ast.Constant(value=str(letters)), *operands]) if file.is_torch(parent, "einsum"):
+            return parent if node in operands and _ROWS_WITH_ROWS.fullmatch(letters.replace(" ", "")) else None
         case _:
             return None
     if is_turned:

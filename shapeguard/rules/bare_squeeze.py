@@ -9,7 +9,8 @@ Flags `.squeeze()` and `torch.squeeze(x)` without an axis:
 - as a warning where the rank of what is returned, stacked or multiplied then depends on the batch;
 - in preview everywhere else, but for what is surely harmless.
 
-A batch is seen by an axis of size 1 that stands at another place: behind a `Linear(..., 1)`, an `unsqueeze`, a
+A batch is seen by an axis of size 1 that stands at another place: behind a `Linear(..., 1)`, or one of as many outputs
+as a setting says, in a stack of what a model gives for one example at a time, behind an `unsqueeze`, a
 `keepdim=True`, a `gather`, a pooling to 1, in a shape that the code states. Otherwise the result of something that is
 called as models are (`model`, `critic`, `self.head`, `reward_model`, ...) is taken for a batch where its size is asked
 for, or where it stands in a loop over batches and what comes next fails; and so is what it is then used together with.
@@ -121,6 +122,44 @@ class BareSqueeze(Rule):
         ),
     )
     invalid = (
+        (
+            (
+                "import torch\nfrom torch import nn\nclass Forecast(nn.Module):\n    def __init__(self, width, horizon):\n"
+                "        super().__init__()\n        self.out = nn.Linear(width, horizon)\n    def forward(self, h):\n"
+                "        return self.out(h).squeeze()  # <-\n"
+            ),
+            (
+                "import torch\nfrom torch import nn\nclass Forecast(nn.Module):\n    def __init__(self, width, horizon):\n"
+                "        super().__init__()\n        self.out = nn.Linear(width, horizon)\n    def forward(self, h):\n"
+                "        return self.out(h).squeeze(-1)  # <-\n"
+            ),
+        ),
+        (
+            (
+                "import torch\ndef collect(encoder, sentences):\n    rows = []\n    for ids in sentences:\n"
+                "        rows.append(encoder(ids[None]))\n    table = torch.stack(rows).squeeze()  # <-\n"
+                "    return table @ table.T\n"
+            ),
+            (
+                "import torch\ndef collect(encoder, sentences):\n    rows = []\n    for ids in sentences:\n"
+                "        rows.append(encoder(ids[None]))\n    table = torch.stack(rows).squeeze(1)  # <-\n"
+                "    return table @ table.T\n"
+            ),
+        ),
+        (
+            (
+                "import torch\nfrom torch import nn\nclass Detector(nn.Module):\n    def __init__(self, d):\n"
+                "        super().__init__()\n        self.out = nn.Linear(d, 1)\n    def forward(self, x):\n"
+                "        return self.out(x)\ndef seconds(detector, frames):\n"
+                "    speech = detector.eval()(frames).squeeze() > 0  # <-\n    return [clip.sum() for clip in speech]\n"
+            ),
+            (
+                "import torch\nfrom torch import nn\nclass Detector(nn.Module):\n    def __init__(self, d):\n"
+                "        super().__init__()\n        self.out = nn.Linear(d, 1)\n    def forward(self, x):\n"
+                "        return self.out(x)\ndef seconds(detector, frames):\n"
+                "    speech = detector.eval()(frames).squeeze(-1) > 0  # <-\n    return [clip.sum() for clip in speech]\n"
+            ),
+        ),
         (
             (
                 "import torch\nfrom transformers import AutoModelForSequenceClassification\n"

@@ -5,7 +5,9 @@
 Flags `hidden[mask].view(batch, ...)`, and the same with `reshape` and `masked_select`, where the mask tells real tokens
 from padding: it is named so (`attention_mask`, `padding_mask`, `pad_mask`, `loss_mask`), or made by comparing ids with
 a padding id, labels with -100, or positions with lengths. The batch is known by its name (`batch_size`, `bsz`) or as
-`x.size(0)`. In preview: masks made by any other comparison of data, such as `scores > 0.5`.
+`x.size(0)`. And masks that compare the picked values themselves with a number: `points[points[..., 2] > ground]`. In
+preview: masks made by any other comparison of data, such as `scores > 0.5`, and masks that are parameters with a jaxtyping
+annotation.
 
 Masks that pick as many values from each row by the way they are made, such as `~torch.eye(n).bool()`, and masks whose
 sums over rows are looked at in the same function are left alone.
@@ -64,7 +66,10 @@ class BoolMaskView(Rule):
     code = "SG204"
     name = "bool-mask-view"
     severity = "warning"
-    words = ("mask & .view(", "mask & .reshape(", "!= & .view(", "!= & .reshape(", ".ne( & .view(")
+    words = (
+        *("mask & .view(", "mask & .reshape(", "!= & .view(", "!= & .reshape(", ".ne( & .view("),
+        *("].view(", "].reshape("),
+    )
     valid = (
         "def f(hidden, mask, d):\n    return hidden[mask].view(-1, d)\n",
         "def f(hidden, attention_mask, d):\n    return hidden[attention_mask.bool()].view(-1, d)\n",
@@ -151,7 +156,22 @@ def f(x, attention_mask):
     return x.masked_select(attention_mask[..., None] > 0).view(b, t, d)  # <-
 """,
         "def f(logp, loss_mask):\n    return logp[loss_mask.bool()].view(logp.shape[0], -1).sum(-1)  # <-\n",
+        """def f(points, ground=0.0):
+    clouds, n, _ = points.shape
+    above = points[..., 2] > ground
+    return points[above].view(clouds, -1, 3)  # <-
+""",
+        """def f(scores, at_least: float):
+    b, n = scores.shape
+    return scores[scores >= at_least].reshape(b, -1)  # <-
+""",
         # in preview
+        """from jaxtyping import Bool, Float
+from torch import Tensor
+def f(x: Float[Tensor, "b n d"], seen: Bool[Tensor, "b n"]):
+    b, n, d = x.shape
+    return x[seen].reshape(b, -1, d)  # <-
+""",
         """def f(x, scores):
     mask = scores > 0.5
     return x[mask].view(x.size(0), -1, x.size(-1))  # <-
@@ -168,7 +188,7 @@ def f(x, attention_mask):
             value, mask = _masked(file, picked)
             if value is None or mask is None or not _is_batch(file, axes, asked[0], value, mask):
                 continue
-            ragged = _raggedness(file, mask)
+            ragged = _raggedness(file, mask, value)
             if ragged is None or _counts_rows(file, mask) or _is_delayed(file, call):
                 continue
             message = f"`{file.text(asked[0])}` rows can't be had back from `{file.text(picked)}`: {ragged[1]}"
@@ -210,7 +230,7 @@ def _masked(file: Reading, picked: ast.expr) -> tuple[ast.expr | None, ast.expr 
     return None, None
 
 
-def _raggedness(file: Reading, mask: ast.expr) -> tuple[bool, str] | None:
+def _raggedness(file: Reading, mask: ast.expr, value: ast.expr) -> tuple[bool, str] | None:
     """Whether that is unsure, and why a mask has different numbers of true values in its rows; None if it need not."""
     bare = _bare(mask)
     if _is_named(bare, _PADDING):
@@ -218,7 +238,8 @@ def _raggedness(file: Reading, mask: ast.expr) -> tuple[bool, str] | None:
     made = _bare(file.origin(bare))
     sides = _compared(made)
     if sides is None:
-        return None
+        unbound = f"nothing says that `{file.text(bare)}` is true as often in each row"
+        return (True, unbound) if isinstance(bare, ast.Name) and _is_declared(file, bare) else None
     left, right, operator = sides
     why = f"`{file.text(made)}` keeps as many values of a row as it has tokens"
     if _is_named(_bare(left), _PADDING) or (number(right) == _IGNORED and operator is ast.NotEq):
@@ -226,8 +247,44 @@ def _raggedness(file: Reading, mask: ast.expr) -> tuple[bool, str] | None:
     if operator is not ast.Eq and (_is_named(_bare(left), _PADS) or _is_named(_bare(right), _PADS)):
         return None if number(left) is not None or number(right) is not None else (False, why)
     if operator in _ORDERING:
-        return True, f"`{file.text(made)}` may be true more often in one row than in another"
+        unsure = not (file.text(_bare(left)) == file.text(value) and _is_number(file, right))
+        return unsure, f"`{file.text(made)}` may be true more often in one row than in another"
     return None
+
+
+def _is_declared(file: Reading, mask: ast.Name) -> bool:
+    """Whether a mask is a parameter declared as truths along several axes: `Bool[Tensor, "b n"]`."""
+    binding = file.definition(mask)
+    match None if binding is None else getattr(binding.statement, "annotation", None):
+        case ast.Subscript(value=kind, slice=ast.Tuple(elts=[_, ast.Constant(value=str(axes))])):
+            return last_name(kind) == "Bool" and len(axes.split()) > 1
+    return False
+
+
+def _is_number(file: Reading, node: ast.expr) -> bool:
+    """Whether an expression is one written number, or a parameter that stands for one."""
+    match file.origin(node):
+        case ast.Constant() | ast.UnaryOp(operand=ast.Constant()):
+            return True
+        case ast.Name() as name:
+            binding = file.definition(name)
+            return (
+                binding is not None and isinstance(binding.statement, ast.arg) and _has_number(binding.statement, file)
+            )
+    return False
+
+
+def _has_number(parameter: ast.arg, file: Reading) -> bool:
+    """Whether a parameter is declared as a number, or has one for want of another."""
+    if isinstance(parameter.annotation, ast.Name) and parameter.annotation.id in {"int", "float"}:
+        return True
+    arguments = file.parent(parameter)
+    if not isinstance(arguments, ast.arguments):
+        return False
+    names = [*arguments.posonlyargs, *arguments.args]
+    given = dict(zip(names[len(names) - len(arguments.defaults) :], arguments.defaults, strict=True))
+    given |= {name: value for name, value in zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True) if value}
+    return isinstance(given.get(parameter), ast.Constant) and isinstance(given[parameter].value, int | float)  # type: ignore[attr-defined] # a constant
 
 
 def _is_named(node: ast.expr, words: tuple[str, ...]) -> bool:

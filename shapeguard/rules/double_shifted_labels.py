@@ -10,6 +10,8 @@ Flags labels that are shifted twice on their way to a causal language model's lo
   only `.loss` is taken of the result, the finding is in preview;
 - labels that are cut, or that have been shifted right into decoder inputs, in a call of `self.loss_function` or
   `ForCausalLMLoss` of transformers without `shift_labels=`;
+- `labels` that stand one later than their `input_ids` in a dict that a collate function or a data set makes, in a file that
+  hands them to a causal model of transformers and has no loss of its own;
 - logits and targets of which two positions are cut, each in two steps: once in the data and once more at the loss.
 
 ## Why is this bad?
@@ -39,7 +41,10 @@ import ast
 import re
 from collections.abc import Iterator
 from functools import lru_cache
+from typing import TypeGuard
 
+from shapeguard.lint.following import moments
+from shapeguard.lint.moments import Place, is_one_sequence
 from shapeguard.lint.reading import Reading, argument, last_name, receiver
 from shapeguard.lint.rule import Found, Repair, Replacement, Rule
 from shapeguard.lint.sequences import is_same, sequence, written_cut
@@ -55,6 +60,11 @@ _KEYWORDS = re.compile(
 _SHIFTS_RIGHT = frozenset(
     {"shift_tokens_right", "_shift_right", "shift_right", "prepare_decoder_input_ids_from_labels"}
 )
+_HUGGING_FACE = re.compile(r"\bTrainer\(|SFTTrainer\(|ForCausalLM")
+_OWN_LOSS = re.compile(r"cross_entropy|CrossEntropyLoss|nll_loss|Seq2Seq|ForConditionalGeneration|decoder_input_ids")
+_BATCHES = re.compile(
+    r"collat|__getitem__|__call__|tokeni[sz]e|preprocess|group_texts|encode|batch|prepare", re.IGNORECASE
+)
 _TWICE = 2
 
 
@@ -69,8 +79,18 @@ class DoubleShiftedLabels(Rule):
         "loss_function & shift",
         "ForCausalLMLoss & shift",
         *(f"{word} & {cut}" for word in ("labels", "cross_entropy", "gather(") for cut in (", 1:", ",1:")),
+        "transformers & labels & [1:]",
+        "transformers & labels & narrow(",
     )
     valid = (
+        """\
+import torch
+from transformers import AutoModelForCausalLM, Trainer
+def collate(rows):
+    ids = torch.stack([torch.tensor(each) for each in rows])
+    return {"input_ids": ids, "labels": ids.clone(), "next": ids[:, 1:]}
+Trainer(AutoModelForCausalLM.from_pretrained("gpt2"), data_collator=collate).train()
+""",
         """\
 from transformers import AutoModelForCausalLM
 model = AutoModelForCausalLM.from_pretrained("gpt2")
@@ -188,6 +208,14 @@ def step(gpt, tokens):
 """,
     )
     invalid = (
+        """\
+import torch
+from transformers import AutoModelForCausalLM, Trainer
+def collate(rows):
+    ids = torch.stack([torch.tensor(each) for each in rows])
+    return {"input_ids": ids[:, :-1], "labels": ids[:, 1:]}  # <-
+Trainer(AutoModelForCausalLM.from_pretrained("gpt2"), data_collator=collate).train()
+""",
         (
             """\
 from transformers import AutoModelForCausalLM
@@ -332,6 +360,7 @@ def logps(logits, labels):
                 yield from _to_loss(file, call)
             elif any(each.arg in {"labels", None} for each in call.keywords):
                 yield from _to_model(file, call)
+        yield from _in_batches(file)
         for loss in token_losses(file):
             if loss.ahead == _TWICE and not loss.missing and len(loss.targets.cuts) == _TWICE:
                 targets = file.text(loss.targets.root)
@@ -359,6 +388,33 @@ def _to_model(file: Reading, call: ast.Call) -> Iterator[Found]:
     message = f"`{file.text(call.func)}` shifts the labels itself, and `{file.text(shifted)}` has shifted them already"
     hint = "pass the labels as they stand under the tokens: `labels=input_ids`"
     yield Found(call, message, hint=hint, repair=_uncut(call, labels), preview=not sure)
+
+
+def _in_batches(file: Reading) -> Iterator[Found]:
+    """What a collate function or a data set hands to a causal model of transformers that a Trainer calls."""
+    text = file.source.text
+    if "transformers" not in text or not _HUGGING_FACE.search(text) or _OWN_LOSS.search(text):
+        return
+    for batch in file.all(ast.Dict):
+        function = file.function(batch)
+        items = {each.value: value for each, value in zip(batch.keys, batch.values, strict=True) if _is_text(each)}
+        if not isinstance(function, ast.FunctionDef) or not _BATCHES.search(function.name):
+            continue
+        if "input_ids" not in items or "labels" not in items:
+            continue
+        tokens, labels = (moments(file, Place(items[each])) for each in ("input_ids", "labels"))
+        if tokens is None or labels is None or not is_one_sequence(file, tokens, labels) or not labels.steps:
+            continue
+        if labels.shift - tokens.shift == 1:
+            shown = file.text(labels.steps[0])
+            message = (
+                f"`{shown}` has shifted the labels already, and the causal models of transformers shift them themselves"
+            )
+            yield Found(items["labels"], message, hint="give the labels as they stand under the tokens")
+
+
+def _is_text(node: ast.expr | None) -> TypeGuard[ast.Constant]:
+    return isinstance(node, ast.Constant) and isinstance(node.value, str)
 
 
 def _packed_labels(file: Reading, call: ast.Call) -> ast.expr | None:
@@ -437,6 +493,9 @@ def _shifted(file: Reading, labels: ast.expr) -> ast.expr | None:
     found = sequence(file, labels)
     if found is not None and found.start == 1:
         return found.cuts[-1]
+    followed = moments(file, Place(labels))
+    if followed is not None and followed.shift == 1 and not followed.start and len(followed.steps) == 1:
+        return followed.steps[0]
     origin = file.origin(labels)
     while isinstance(origin, ast.Call) and last_name(origin.func) in {"clone", "contiguous", "to"}:
         origin = receiver(origin) or origin.args[0]

@@ -8,11 +8,15 @@ flags:
 - labels that are shifted where they are made, and again in the function or model that they are given to;
 - a function that cuts logits and labels on the same side, where its callers give it a model's logits of those very labels;
 - inputs and targets that a `get_batch`, a collate function or a data set cuts out at the same place;
+- a decoder that is fed its targets as they are, or fed them shifted to the right and scored against targets that are
+  shifted to the left as well;
+- a recurrent cell that reads `x[:, i]` and is scored against `x[:, i]`, in a loop that leaves the last step out;
 - a mask that is cut at the end, over losses of targets that are cut at the beginning;
 - a prediction of what comes next that is compared with what it was made from: `model(obs[:, :-1]) - obs[:, :-1]` (in
   preview where nothing but the cut says that it is to come next).
 
-What is wrong within one function is reported by [unshifted-lm-labels](SG501.md), [double-shifted-labels](SG502.md) and
+A shift is a slice, `narrow`, `roll`, `index_select`, `F.pad` or `torch.cat`, or `shifted[:, 1:] = x[:, :-1]`; it is followed
+through names, tuples, dicts, attributes of self and functions of the file. What is wrong within one function is reported by [unshifted-lm-labels](SG501.md), [double-shifted-labels](SG502.md) and
 [one-sided-shift](SG503.md).
 
 ## Why is this bad?
@@ -45,6 +49,7 @@ from collections.abc import Iterator
 
 from shapeguard.lint.losses import losses
 from shapeguard.lint.making import functions_called, makers, returned
+from shapeguard.lint.next_moment import astray
 from shapeguard.lint.produced import item_of, produced, window
 from shapeguard.lint.reading import Reading, argument, last_name
 from shapeguard.lint.rule import Found, Rule
@@ -66,6 +71,15 @@ _SHIFTS = (
     "    shift_labels = labels[:, 1:].contiguous()\n"
     "    return F.cross_entropy(shift_logits.flatten(0, 1), shift_labels.flatten())\n"
 )
+_RECURRENT = (
+    "class Net(nn.Module):\n    def __init__(self, v, d):\n        super().__init__()\n"
+    "        self.emb, self.rnn, self.out = nn.Embedding(v, d), nn.GRU(d, d, batch_first=True), nn.Linear(d, v)\n"
+    "        self.cell = nn.GRUCell(d, d)\n    def forward(self, x):\n        h, _ = self.rnn(self.emb(x))\n"
+    "        return self.out(h)\n"
+)
+_SHIFTED_RIGHT = (
+    "def moved(y, start):\n    out = torch.full_like(y, start)\n    out[:, 1:] = y[:, :-1]\n    return out\n"
+)
 _MODEL_THAT_SHIFTS = (
     "class LM(nn.Module):\n    def forward(self, input_ids, labels=None):\n        logits = self.head(self.body(input_ids))\n"
     "        loss = F.cross_entropy(logits[:, :-1].flatten(0, 1), labels[:, 1:].flatten())\n        return loss, logits\n"
@@ -85,6 +99,9 @@ class LabelShift(Rule):
         "gather(",
         "mse_loss & :-1",
         "l1_loss & :-1",
+        "MSELoss & __getitem__",
+        "L1Loss & __getitem__",
+        "HuberLoss & __getitem__",
         ":-1 & pow(",
         ":-1 & ** 2",
         ":-1 & abs()",
@@ -124,6 +141,32 @@ class LabelShift(Rule):
         + "    return (loss * mask[:, 1:]).sum() / mask[:, 1:].sum()\n",
         _HEAD
         + "def step(model, obs, act):\n    pred = model(obs[:, :-1], act[:, :-1])\n    return (pred - obs[:, 1:]).pow(2).mean()\n",
+        # the decoder is fed what was said before, and is to say all of it
+        _HEAD
+        + _SHIFTED_RIGHT
+        + "def step(model, src, tgt):\n    logits = model(src, moved(tgt, 0))\n"
+        + "    return F.cross_entropy(logits.transpose(1, 2), tgt)\n",
+        _HEAD
+        + _RECURRENT
+        + "def step(net: Net, notes):\n    n = notes.size(1)\n    logits = net(notes.narrow(1, 0, n - 1))\n"
+        + "    return F.cross_entropy(logits.transpose(1, 2), notes.narrow(1, 1, n - 1))\n",
+        _HEAD
+        + "class Text:\n    def __getitem__(self, i):\n        row = self.data[i : i + self.n + 1]\n"
+        + "        return {'seen': row[:-1], 'wanted': row[1:]}\n"
+        + "class Lit:\n    def training_step(self, batch):\n        scores = self.lm(batch['seen'])\n"
+        + "        return F.cross_entropy(scores.transpose(1, 2), batch['wanted'])\n",
+        # each letter is for the next one
+        _HEAD
+        + _RECURRENT
+        + "    def loss(self, s, h):\n        total = 0\n        for i in range(1, s.size(1)):\n"
+        + "            h = self.cell(self.emb(s[:, i - 1]), h)\n"
+        + "            total = total + F.cross_entropy(self.out(h), s[:, i])\n        return total\n",
+        # a head that is to look two tokens ahead
+        _HEAD + "def step(net, ids):\n    return F.cross_entropy(net(ids)[:, :-2].transpose(1, 2), ids[:, 2:])\n",
+        # a tagger: labels of its own
+        _HEAD
+        + _RECURRENT
+        + "def step(net: Net, words, tags):\n    return F.cross_entropy(net(words).transpose(1, 2), tags)\n",
         # transformers shifts them itself
         (
             "import torch\nfrom transformers import AutoModelForCausalLM\n"
@@ -131,6 +174,42 @@ class LabelShift(Rule):
         ),
     )
     invalid = (
+        _HEAD
+        + _SHIFTED_RIGHT
+        + "def step(model, src, tgt):\n    logits = model(src, moved(tgt, 0))\n"
+        + "    return F.cross_entropy(logits[:, :-1].transpose(1, 2), tgt[:, 1:])  # <-\n",
+        _HEAD
+        + "def step(model, src, tgt, bos):\n    first = torch.full((len(tgt), 1), bos)\n"
+        + "    logits = model(src, torch.cat([first, tgt[:, :-1]], dim=1))\n"
+        + "    return F.cross_entropy(logits[:, :-1].transpose(1, 2), tgt[:, 1:])  # <-\n",
+        _HEAD
+        + "def step(lm, ids):\n    labels = ids.roll(-1, 1)\n    logits = lm(ids)\n"
+        + "    return F.cross_entropy(logits[:, :-1].transpose(1, 2), labels[:, 1:])  # <-\n",
+        _HEAD
+        + _RECURRENT
+        + "def step(net: Net, notes):\n    n = notes.size(1)\n    logits = net(notes.narrow(1, 0, n - 1))\n"
+        + "    return F.cross_entropy(logits.transpose(1, 2), notes.narrow(1, 0, n - 1))  # <-\n",
+        _HEAD
+        + _RECURRENT
+        + "def step(net: Net, notes):\n    return F.cross_entropy(net(notes).transpose(1, 2), notes)  # <-\n",
+        _HEAD
+        + _RECURRENT
+        + "    def loss(self, s, h):\n        total = 0\n        for i in range(s.size(1) - 1):\n"
+        + "            h = self.cell(self.emb(s[:, i]), h)\n"
+        + "            total = total + F.cross_entropy(self.out(h), s[:, i])  # <-\n        return total\n",
+        _HEAD
+        + "class Text:\n    def __getitem__(self, i):\n        row = self.data[i : i + self.n + 1]\n"
+        + "        return {'seen': row[:-1], 'wanted': row[1:]}\n"
+        + "class Lit:\n    def training_step(self, batch):\n        scores = self.lm(batch['seen'])[:, :-1]\n"
+        + "        return F.cross_entropy(scores.transpose(1, 2), batch['wanted'][:, 1:])  # <-\n",
+        _HEAD
+        + "class Trainer:\n    def load(self, batch):\n        self.x, self.y = batch[:, :-1], batch[:, :-1]  # <-\n"
+        + "    def step(self, net):\n        return F.cross_entropy(net(self.x).flatten(0, 1), self.y.flatten())\n",
+        _HEAD
+        + "class Windows:\n    def __getitem__(self, i):\n        past = self.series[i : i + self.look_back]\n"
+        + "        future = self.series[i : i + self.horizon]  # <-\n        return past, future\n"
+        + "def fit(model, loader):\n    criterion = nn.MSELoss()\n    for past, future in loader:\n"
+        + "        criterion(model(past), future).backward()\n",
         _HEAD
         + _SHIFTS
         + "def step(model, tokens):\n    inputs, labels = tokens[:, :-1], tokens[:, 1:]\n"
@@ -195,6 +274,13 @@ class LabelShift(Rule):
 
     def find(self, file: Reading) -> Iterator[Found]:
         """Losses, calls and batches in which labels aren't one step ahead."""
+        told: set[ast.AST] = set()
+        for found in self._written(file):
+            told.add(found.node)
+            yield found
+        yield from astray(file, told)
+
+    def _written(self, file: Reading) -> Iterator[Found]:
         shifting: dict[ast.FunctionDef, str] = {}
         for loss in token_losses(file):
             yield from _of_mask(file, loss)

@@ -7,8 +7,9 @@ the functions of the file tell its axes, and flags:
 
 - `cross_entropy` and `nll_loss` of `(batch, time, classes)`: they take the classes as axis 1; and class labels that keep an
   axis of 1, as `labels.unsqueeze(1)`;
-- `mse_loss`, `l1_loss`, `binary_cross_entropy` and their kin of `(batch, 1)` and `(batch,)`, or of `(batch, 1, h, w)` and
-  `(batch, h, w)`, which broadcast or raise;
+- `mse_loss`, `l1_loss`, `gaussian_nll_loss`, `binary_cross_entropy` and their kin of `(batch, 1)` and `(batch,)`, or of
+  `(batch, 1, h, w)` and `(batch, h, w)`, of `(batch, 1, time)` and `(batch, time)`, which broadcast or raise;
+- `cosine_embedding_loss` with signs `(batch, 1)`;
 - `ctc_loss` of `(batch, time, classes)`: it takes time first;
 - `KLDivLoss()` and `kl_div` without a reduction, which divide by the number of classes too (in preview where
   `reduction="mean"` is written out);
@@ -45,7 +46,7 @@ import ast
 import re
 from collections.abc import Iterator
 
-from shapeguard.lint.columns import column_of
+from shapeguard.lint.columns import Column, column_by_shape, column_of
 from shapeguard.lint.form import Form, Part
 from shapeguard.lint.forms import Forms
 from shapeguard.lint.losses import Loss, losses
@@ -55,7 +56,8 @@ from shapeguard.lint.rule import Argument, Found, Repair, Replacement, Rule
 from shapeguard.lint.sequences import role
 
 _CLASSES = ("cross_entropy", "nll_loss")
-_PAIRED = ("mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss")
+_LIKELIHOODS = ("gaussian_nll_loss", "poisson_nll_loss")
+_PAIRED = ("mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss", *_LIKELIHOODS)
 _BINARY = ("binary_cross_entropy", "binary_cross_entropy_with_logits")
 _IDS = re.compile(
     r"(^|_)(input|completion|response|target|token|label|output|chosen|rejected)_?ids$|^(labels|targets)$"
@@ -79,7 +81,6 @@ class LossContract(Rule):
 
     code = "SG409"
     name = "loss-contract"
-    preview = True
     severity = "warning"
     fixable = True
     words = (
@@ -97,6 +98,12 @@ class LossContract(Rule):
         "BCEWithLogitsLoss",
         "ctc_loss",
         "CTCLoss",
+        "gaussian_nll",
+        "GaussianNLL",
+        "poisson_nll",
+        "PoissonNLL",
+        "cosine_embedding",
+        "CosineEmbedding",
         "kl_div",
         "KLDivLoss",
         "gather(",
@@ -123,6 +130,12 @@ class LossContract(Rule):
         _net("fc = nn.Linear(d, 1)", "return F.mse_loss(self.fc(x).squeeze(-1), torch.ones(x.size(0)))"),
         _net("fc = nn.Linear(d, 1)", "return F.mse_loss(self.fc(x), torch.ones(x.size(0), 1))"),
         _net("fc = nn.Linear(d, 1)", "return F.mse_loss(self.fc(x), y)"),
+        _net("fc = nn.Linear(d, 1)", "n, _ = x.shape\nreturn F.mse_loss(self.fc(x), y.view(n, 1) + self.rest(x))"),
+        _net("conv = nn.Conv1d(d, 1, 3)", "b, t = y.shape\nreturn F.mse_loss(self.conv(x), y, reduction='none')"),
+        _net(
+            "fc = nn.Linear(d, 8)\ncriterion = nn.CosineEmbeddingLoss()",
+            "return self.criterion(self.fc(x), self.fc(y), torch.ones(len(x)))",
+        ),
         _net("conv = nn.Conv2d(3, 1, 1)", "b, h, w = y.shape\nreturn F.l1_loss(self.conv(x).squeeze(1), y)"),
         _net(
             "rnn = nn.GRU(d, d, batch_first=True)",
@@ -171,7 +184,27 @@ class LossContract(Rule):
         + "def train(loader):\n    model = Tagger(8, 3)\n    criterion = nn.CrossEntropyLoss()\n    for x, y in loader:\n"
         + "        scores = model(x)\n        loss = criterion(scores, y)  # <-\n",
         _net("fc = nn.Linear(d, 5)", "return F.cross_entropy(self.fc(x.flatten(1)), y.view(-1, 1))  # <-"),
-        _net("fc = nn.Linear(d, 1)", "return F.mse_loss(self.fc(x), torch.ones(x.size(0)))  # <-"),
+        _net(
+            "fc = nn.Linear(d, 1)",
+            "n, _ = x.shape\nreturn F.mse_loss(self.fc(x), 0.5 * y.view(n) + self.rest(x))  # <-",
+        ),
+        _HEAD
+        + "def update(net, target, obs, act, rew, after, gamma):\n    B = obs.shape[0]\n"
+        + "    picked = torch.gather(net(obs), dim=1, index=act.reshape(B, 1))\n    goal = rew.reshape(B) + gamma * target(after)\n"
+        + "    return F.huber_loss(picked, goal)  # <-\n",
+        _net(
+            "mean = nn.Linear(d, 1)\ncriterion = nn.GaussianNLLLoss()",
+            "return self.criterion(self.mean(x), y.view(-1), torch.ones(len(x), 1))  # <-",
+        ),
+        _net("conv = nn.Conv1d(d, 1, 3)", "b, t = y.shape\nreturn F.mse_loss(self.conv(x), y)  # <-"),
+        _HEAD
+        + "class Net(nn.Module):\n    def __init__(self, d):\n        super().__init__()\n        self.conv = nn.Conv2d(3, d, 1)\n"
+        + "    def forward(self, x):\n        return self.conv(x)\n"
+        + "def loss(net: Net, x, y):\n    return F.cross_entropy(net(x).permute(0, 2, 3, 1), y)  # <-\n",
+        _net(
+            "fc = nn.Linear(d, 8)\ncriterion = nn.CosineEmbeddingLoss()",
+            "return self.criterion(self.fc(x), self.fc(y), torch.ones(len(x), 1))  # <-",
+        ),
         _net(
             "fc = nn.Sequential(nn.Linear(d, 8), nn.ReLU(), nn.Linear(8, 1), nn.Sigmoid())\nbce = nn.BCELoss()",
             "target = torch.full((len(x),), 0.9)\nreturn self.bce(self.fc(x), target)  # <-",
@@ -231,6 +264,8 @@ class LossContract(Rule):
                 yield from _of_pairs(file, forms, loss)
         for loss in losses(file, "ctc_loss"):
             yield from _of_ctc(file, forms, loss)
+        for loss in losses(file, "cosine_embedding_loss"):
+            yield from _of_signs(file, forms, loss)
         yield from _of_divergences(file)
         for call in file.calls("gather"):
             yield from _of_gather(file, forms, call)
@@ -302,12 +337,12 @@ def _of_classes(file: Reading, forms: Forms, loss: Loss) -> Iterator[Found]:
 
 def _of_pairs(file: Reading, forms: Forms, loss: Loss) -> Iterator[Found]:
     """One side with an axis of 1 that the other one lacks."""
-    if loss.target is None:
+    if loss.target is None or _is_ranked(file, loss, loss.target):
         return
     sides = (loss.given, loss.target)
     for one, other in (sides, sides[::-1]):
         axis = _lone_axis(file, forms, one, other)
-        if axis is None:
+        if axis is None or (axis == 1 and _is_unreduced(loss)):
             continue
         if file.shape_of(one) is not None and file.shape_of(other) is not None:
             return
@@ -324,18 +359,51 @@ def _of_pairs(file: Reading, forms: Forms, loss: Loss) -> Iterator[Found]:
         return
 
 
+def _is_ranked(file: Reading, loss: Loss, target: ast.expr) -> bool:
+    """Whether both sides show by themselves that they are a column and a row, as `ranking-target-shape` tells."""
+    kinds: set[Column | None] = {column_of(file, loss.given), column_of(file, target)}
+    if None in kinds and len(kinds) > 1:
+        kinds |= {column_by_shape(file, loss.given), column_by_shape(file, target)}
+    made = file.origin(loss.given)
+    if "maybe" in kinds and isinstance(made, ast.Call) and last_name(made.func) == "gather":
+        kinds.add("loose")
+    is_told = ("column" in kinds and kinds & {"row", "wide", "loose"}) or (
+        "matrix" in kinds and kinds & {"row", "wide"}
+    )
+    return loss.name not in _LIKELIHOODS and bool(is_told)
+
+
 def _lone_axis(file: Reading, forms: Forms, one: ast.expr, other: ast.expr) -> int | None:
     """The axis of 1 that the first has and the second hasn't: -1 for a column and a row, 1 for a channel."""
     form, twin = forms.of(one), forms.of(other)
     if twin is not None and twin.rank == 1 and twin.parts[0] != 1:
         is_column = form is not None and form.parts[-1:] == (1,) and form.rank in {None, 2}
         return -1 if is_column else None
-    if form is not None and twin is not None and form.rank is not None and form.rank > _LONG:
+    if form is not None and twin is not None and form.rank is not None and form.rank >= _LONG:
         is_less = twin.rank == form.rank - 1 and form.parts[1] == 1 and 1 not in twin.parts
         return 1 if is_less else None
-    if form is None and twin is None:
-        return -1 if (column_of(file, one), column_of(file, other)) == ("column", "row") else None
+    if form is not None and twin is None:
+        is_column = form.rank == 2 and form.parts[-1] == 1  # noqa: PLR2004 - rows and columns
+        return -1 if is_column and _is_wide(file, forms, other) else None
     return None
+
+
+def _is_wide(file: Reading, forms: Forms, node: ast.expr) -> bool:
+    """Whether a value is a row that something of unknown form was added to or multiplied with."""
+    match file.origin(node):
+        case ast.BinOp(left=left, op=operator, right=right) if not isinstance(operator, ast.MatMult):
+            sides = [forms.of(each) for each in (left, right)]
+            if any(each is not None and each.rank not in {0, 1} for each in sides):
+                return False
+            rows = [each is not None and each.rank == 1 and each.parts[0] != 1 for each in sides]
+            return any(rows) or _is_wide(file, forms, left) or _is_wide(file, forms, right)
+    return False
+
+
+def _is_unreduced(loss: Loss) -> bool:
+    """Whether a loss gives each element's, which may be meant for every pair."""
+    given = loss.options.get("reduction")
+    return given is not None and not (isinstance(given, ast.Constant) and given.value in {"mean", "sum"})
 
 
 def _of_ctc(file: Reading, forms: Forms, loss: Loss) -> Iterator[Found]:
@@ -345,6 +413,19 @@ def _of_ctc(file: Reading, forms: Forms, loss: Loss) -> Iterator[Found]:
     message = f"`{file.text(loss.call.func)}` takes time first, and `{file.text(loss.given)}` is {_shown(form)}"
     change = Replacement(loss.given, "{}.transpose(0, 1)", (loss.given,))
     yield Found(loss.call, message, repair=Repair("Put time first: `.transpose(0, 1)`", (change,)))
+
+
+def _of_signs(file: Reading, forms: Forms, loss: Loss) -> Iterator[Found]:
+    """A sign with a further axis, where each pair has one."""
+    form = None if loss.target is None else forms.of(loss.target)
+    if loss.target is None or form is None or form.rank != 2 or form.parts[-1] != 1:  # noqa: PLR2004 - a column
+        return
+    if file.shape_of(loss.target) is not None and file.shape_of(loss.given) is not None:
+        return
+    text = file.text(loss.target)
+    message = f"`{file.text(loss.call.func)}` takes one sign for each pair, and `{text}` is {_shown(form)}"
+    change = Replacement(loss.target, "{}.squeeze(-1)", (loss.target,))
+    yield Found(loss.call, message, repair=Repair("Take the axis away: `.squeeze(-1)`", (change,)), severity="error")
 
 
 def _of_divergences(file: Reading) -> Iterator[Found]:

@@ -6,7 +6,8 @@ Flags a cross-entropy, or a `gather` of log-probabilities, over logits and targe
 not one against the other:
 
 - the wrong way round, `logits[:, 1:]` against `labels[:, :-1]`: each position is scored against the token before it;
-- both on the same side, `logits[:, :-1]` against `input_ids[:, :-1]`: against the token that it has read;
+- both on the same side, `logits[:, :-1]` against `input_ids[:, :-1]`: against the token that it has read; so is what a
+  model makes of `codes[:, :-1]`, against `codes[:, :-1]`;
 - one of them alone: there is one more of them than of the others.
 
 That targets are the tokens themselves is known where the model that makes the logits reads them. Where it doesn't show,
@@ -73,6 +74,11 @@ class OneSidedShift(Rule):
         ", 1: & gather(",
     )
     valid = (
+        """\
+import torch.nn.functional as F
+given, wanted = codes[:, :-1], codes[:, 1:]
+loss = F.cross_entropy(net(given).transpose(1, 2), wanted)
+""",
         """\
 import torch.nn.functional as F
 shift_logits = logits[..., :-1, :].contiguous()
@@ -164,6 +170,11 @@ def scores(log_probs, hypotheses):
 """,
     )
     invalid = (
+        """\
+import torch.nn.functional as F
+given, wanted = codes[:, :-1], codes[:, :-1]
+loss = F.cross_entropy(net(given).transpose(1, 2), wanted)  # <-
+""",
         (
             """\
 import torch.nn.functional as F
@@ -273,9 +284,12 @@ def gpt_loss(logits, targets):
     def find(self, file: Reading) -> Iterator[Found]:
         """Losses over logits and targets that are cut, and not one against the other."""
         for loss in token_losses(file):
-            if not (loss.logits.cuts or loss.targets.cuts or loss.read.cuts) or not _is_of_tokens(loss):
+            if not (loss.logits.cuts or loss.targets.cuts or loss.read.cuts):
                 continue
-            found = _wrong_way(file, loss) or _same_side(file, loss) or _one_alone(file, loss)
+            if _is_of_tokens(loss):
+                found = _wrong_way(file, loss) or _same_side(file, loss) or _one_alone(file, loss)
+            else:
+                found = _same_side(file, loss) if _leaves_last(loss) else None
             if found is not None and not _FROM_THE_RIGHT.search(_surroundings(file, loss)):
                 yield found
 
@@ -284,6 +298,11 @@ def _is_of_tokens(loss: TokenLoss) -> bool:
     cuts = (*loss.targets.cuts, *loss.logits.cuts, *loss.read.cuts)
     names = [role(each) for each in (loss.targets.root, *(cut.value for cut in loss.targets.cuts))]
     return len(cuts) <= 3 and any(_TOKENS.search(each) for each in names)  # noqa: PLR2004 - more are no plain shift
+
+
+def _leaves_last(loss: TokenLoss) -> bool:
+    """Whether what a model reads lacks the last position of its sequence, which is only of use as a target."""
+    return loss.model is not None and not loss.logits.cuts and (loss.read.start, loss.read.stop) == (0, 1)
 
 
 def _surroundings(file: Reading, loss: TokenLoss) -> str:

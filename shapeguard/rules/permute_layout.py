@@ -9,7 +9,8 @@ layout:
 - batch-first values into a layer without `batch_first=True`, and sequence-first ones into a layer with it;
 - a feature axis that a `permute(0, 2, 1)` has moved away from the end, in front of a recurrent or attention layer;
 - a state made as `zeros(layers, x.size(0), hidden)` for a recurrent layer whose batch is axis 1;
-- a result of a sequence-first layer that is read as batch-first: `out[:, -1]`, `out.mean(dim=1)`;
+- a result of a sequence-first layer that is read as batch-first: `out[:, -1]`, `out.mean(dim=1)`, and `out[:, 0]` of a
+  Transformer where a layer takes it;
 - embeddings that go into `nn.Conv1d` without a transpose, where `in_channels` is their size.
 
 What an axis is for is read from `batch, seq, dim = x.shape`, from annotations, from the layer that made the value
@@ -135,10 +136,19 @@ class PermuteLayout(Rule):
             "batch, seq, dim = x.size()\nreturn self.encoder(x).mean(dim=1)",
         ),
         _net("gru = nn.GRU(d, d)", "out, _ = self.gru(x)\nout = out.transpose(0, 1)\nreturn out[:, -1]"),
+        _net(
+            "layer = nn.TransformerEncoderLayer(d, 8)\nfc = nn.Linear(d, 2)",
+            "x = self.layer(x)\nreturn self.fc(x[0]), self.fc(x.mean(0)), x[:, 0]",
+        ),
         # one row of many steps
         _net("gru = nn.GRU(d, d)", "return self.gru(x.view(len(x), 1, -1))[0]"),
     )
     invalid = (
+        _net(
+            "layer = nn.TransformerEncoderLayer(d, 8)\nfc = nn.Linear(d, 2)",
+            "x = self.layer(x)  # <-\nreturn self.fc(x[:, 0])",
+        ),
+        _net("gru = nn.GRU(d, d)", "out, _ = self.gru(x)  # <-\nreturn torch.amax(out, dim=1)"),
         _pair(
             "lstm = nn.LSTM(vocab, 64)",
             "x = F.one_hot(x, vocab).float()\nout, _ = self.lstm(x.permute(0, 2, 1))  # <-\nreturn out[-1]",
@@ -407,7 +417,7 @@ def _of_result(file: Reading, axes: Axes, use: Use) -> Found | None:
         elif not isinstance(parent, ast.Assign):
             return None
     for value in (whole, *_names(file, whole, taken_apart=gives_several)):
-        reading = _steps_second(file, value)
+        reading = _steps_second(file, value) or (None if use.is_recurrent else _first_step(file, value))
         if reading is not None:
             text = file.text(reading)
             message = f"`{text}` takes axis 1 of what `nn.{use.layer}` gives for the steps, and it is the batch"
@@ -439,18 +449,33 @@ def _names(file: Reading, value: ast.expr, *, taken_apart: bool) -> Iterator[ast
             yield from _names(file, mapped, taken_apart=False)
 
 
+def _first_step(file: Reading, value: ast.expr) -> ast.expr | None:
+    """`out[:, 0]` of a value, if a layer takes it: what a class token has come to."""
+    parent = file.parent(value)
+    match parent:
+        case ast.Subscript(value=whole, slice=ast.Tuple(elts=[ast.Slice(lower=None, upper=None), first, *rest])):
+            if whole is not value or number(first) != 0 or len(rest) > 1:
+                return None
+            call = file.parent(parent)
+            layer = file.layer(call.func) if isinstance(call, ast.Call) and parent in call.args else None
+            return None if layer is None else parent
+    return None
+
+
+_POOLS = frozenset({"mean", "amax", "max", "sum", "logsumexp"})
+
+
 def _steps_second(file: Reading, value: ast.expr) -> ast.expr | None:
     """`out[:, -1]` or `out.mean(dim=1)` of a value."""
     parent = file.parent(value)
     match parent:
+        case ast.Call(args=[whole, *_]) if whole is value and file.is_torch(parent, *_POOLS):
+            return parent if number(argument(parent, 1, "dim")) in {1, -2} else None
         case ast.Subscript(value=whole, slice=ast.Tuple(elts=[ast.Slice(lower=None, upper=None), last, *rest])):
             if whole is value and number(last) == -1 and len(rest) <= 1:
                 return parent
-        case ast.Attribute(value=whole, attr="mean") if whole is value:
+        case ast.Attribute(value=whole, attr=name) if whole is value and name in _POOLS:
             call = file.parent(parent)
-            match call:
-                case (
-                    ast.Call(args=[dim], keywords=[]) | ast.Call(args=[], keywords=[ast.keyword(arg="dim", value=dim)])
-                ):
-                    return call if number(dim) == 1 else None
+            if isinstance(call, ast.Call) and call.func is parent:
+                return call if number(argument(call, 0, "dim")) in {1, -2} else None
     return None

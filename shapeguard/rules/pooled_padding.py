@@ -2,15 +2,19 @@
 
 ## What it does
 
-Flags what summarises the steps of a padded batch, in a function that has to be given a mask or lengths (`mask`,
-`attention_mask`, `valid`, `lengths`, ... without a default) and reads them nowhere:
+Flags what summarises the steps of a padded batch without regard to where each row ends:
 
-- the last step of what a layer gives: `output[:, -1]`;
-- the maximum over the steps: `h.max(dim=1)`, `h.amax(1)`;
-- the final state of a recurrent layer: `_, h_n = self.rnn(x)`.
+- `output[:, -1]` of what `pad_packed_sequence` gives, which is 0 in all rows but the longest;
+- the last step or the final state of a recurrent layer that reads what `pad_sequence` made, unpacked, or that reads
+  inputs whose padding a mask has only set to 0;
+- in a function that has to be given a mask or lengths (`mask`, `attention_mask`, `valid`, `lengths`, ... without a
+  default) and reads them nowhere: the last step of what a layer gives, the maximum over its steps, the final state of a
+  recurrent layer, and a softmax over the scores of the steps.
 
 The maximum is flagged too where a model was told the mask and the steps aren't filled before. Functions that generate
 are left alone: there the last step is where the next token goes. Means have their own rule, `unmasked-mean`.
+
+In preview: masks and lengths that a method doesn't read and that a base class may ask for.
 
 ## Why is this bad?
 
@@ -42,6 +46,7 @@ import re
 from collections.abc import Iterator
 
 from shapeguard.lint.averages import enclosing, is_choice
+from shapeguard.lint.padded_ends import ends, is_last_step, is_told
 from shapeguard.lint.pooling import layer_call, masked_states, unread
 from shapeguard.lint.reading import Function, Reading, argument, last_name, number, receiver
 from shapeguard.lint.rule import Found, Rule
@@ -60,14 +65,44 @@ class PooledPadding(Rule):
 
     code = "SG508"
     name = "pooled-padding"
-    preview = True
     severity = "warning"
     words = tuple(
         f"{mask} & {pool}"
-        for pool in ("[:, -1", "[:,-1", ".max(", "torch.max(", ".amax(", "LSTM(", "GRU(", "RNN(")
-        for mask in ("mask", "valid", "lengths", "lens", "length")
+        for pool in ("[:, -1", "[:,-1", "max(", "LSTM(", "GRU(", "RNN(")
+        for mask in ("mask", "valid", "lengths", "lens", "length", "pad_packed_sequence", "pad_sequence")
     )
     valid = (
+        """\
+from torch import nn
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
+class Net(nn.Module):
+    def forward(self, x, sizes):
+        packed = pack_padded_sequence(x, sizes, batch_first=True)
+        states, rest = pad_packed_sequence(self.rnn(packed)[0], batch_first=True)
+        return states[range(len(rest)), rest - 1], states[:, 0]
+""",
+        """\
+from torch import nn
+from torch.nn.utils.rnn import pack_padded_sequence, pad_sequence
+class Encoder(nn.Module):
+    def __init__(self, d):
+        super().__init__()
+        self.gru = nn.GRU(d, d, batch_first=True)
+    def forward(self, rows, lengths):
+        x = pack_padded_sequence(pad_sequence(rows, batch_first=True), lengths, batch_first=True)
+        _, h = self.gru(x)
+        return h[-1]
+""",
+        """\
+from torch import nn
+class Attend(nn.Module):
+    def __init__(self, d):
+        super().__init__()
+        self.w = nn.Linear(d, 1)
+    def forward(self, states, padding_mask):
+        scores = self.w(states).masked_fill(~padding_mask[..., None], float("-inf"))
+        return (scores.softmax(dim=1) * states).sum(1)
+""",
         """\
 import torch
 class Net(torch.nn.Module):
@@ -166,6 +201,61 @@ def largest(image, mask):
     )
     invalid = (
         """\
+from torch import nn
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
+class Net(nn.Module):
+    def forward(self, x, sizes):
+        packed = pack_padded_sequence(x, sizes, batch_first=True, enforce_sorted=False)
+        states, _ = pad_packed_sequence(self.rnn(packed)[0], batch_first=True)
+        return states[:, -1, :]  # <-
+""",
+        """\
+from torch import nn
+from torch.nn.utils.rnn import pad_sequence
+class Encoder(nn.Module):
+    def __init__(self, v, d):
+        super().__init__()
+        self.emb = nn.Embedding(v, d)
+        self.lstm = nn.LSTM(d, d, batch_first=True)
+    def forward(self, texts):
+        ids = pad_sequence(texts, batch_first=True)
+        output, (hidden, cell) = self.lstm(self.emb(ids))  # <-
+        return hidden[-1]
+""",
+        """\
+from torch import nn
+class Encoder(nn.Module):
+    def __init__(self, v, d):
+        super().__init__()
+        self.emb = nn.Embedding(v, d)
+        self.gru = nn.GRU(d, d, batch_first=True)
+    def forward(self, ids, padding_mask):
+        x = self.emb(ids) * padding_mask[..., None]
+        states, _ = self.gru(x)
+        return states[:, -1]  # <-
+""",
+        """\
+from torch import nn
+class Attend(nn.Module):
+    def __init__(self, d):
+        super().__init__()
+        self.w = nn.Sequential(nn.Linear(d, d), nn.Tanh(), nn.Linear(d, 1, bias=False))
+    def forward(self, states, padding_mask):
+        weights = self.w(states).softmax(dim=1)  # <-
+        return (weights * states).sum(1)
+""",
+        """\
+import torch
+from torch import nn
+class TextCNN(nn.Module):
+    def __init__(self, d, n):
+        super().__init__()
+        self.conv = nn.Conv1d(d, n, 3, padding=1)
+    def forward(self, x, lengths):
+        features = torch.relu(self.conv(x.transpose(1, 2)))
+        return features.max(dim=-1).values  # <-
+""",
+        """\
 import torch
 class Net(torch.nn.Module):
     def forward(self, names, lengths):
@@ -243,8 +333,17 @@ class Classifier(nn.Module):
 
     def find(self, file: Reading) -> Iterator[Found]:
         """Summaries of steps that are told apart by what nothing reads."""
+        told: set[ast.expr] = set()
+        for end in ends(file):
+            told.add(end.node)
+            yield Found(end.node, end.message, hint=end.hint)
+        for found in self._unread(file):
+            if found.node not in told and getattr(found.node, "value", None) not in told:
+                yield found
+
+    def _unread(self, file: Reading) -> Iterator[Found]:
         for node in file.all(ast.Subscript):
-            function = enclosing(file, node) if _is_last(node) else None
+            function = enclosing(file, node) if is_last_step(node) else None
             if function is not None and not _generates(function):
                 yield from _last_step(file, node, function)
         for call in file.calls("max", "amax"):
@@ -269,31 +368,42 @@ def _last_step(file: Reading, node: ast.Subscript, function: Function) -> Iterat
     message = (
         f"`{file.text(node)}` is padding in shorter rows: `{names[0]}`, which tells where they end, is read nowhere"
     )
-    yield Found(node, message, hint=f"take the last step that `{names[0]}` tells, row by row")
-
-
-def _is_last(node: ast.Subscript) -> bool:
-    """Whether it is `[:, -1]` or `[:, -1, :]`."""
-    match node.slice:
-        case ast.Tuple(elts=[ast.Slice(lower=None, upper=None, step=None), at, *rest]):
-            return number(at) == _LAST and all(isinstance(each, ast.Slice) for each in rest)
-    return False
+    hint = f"take the last step that `{names[0]}` tells, row by row"
+    yield Found(node, message, hint=hint, preview=not is_told(file, function))
 
 
 def _maximum(file: Reading, call: ast.Call) -> ast.expr | None:
-    """`h` of `h.max(dim=1)`."""
-    if file.full_name(call.func) is not None:
-        place, of = argument(call, 1, "dim", "axis"), argument(call, 0, "input")
-        return of if file.is_torch(call, "max", "amax") and number(place) == _STEPS else None
-    return receiver(call) if number(argument(call, 0, "dim", "axis")) == _STEPS else None
+    """`h` of `h.max(dim=1)`; of what a convolution gives, the steps are the last axis."""
+    is_function = file.full_name(call.func) is not None
+    if is_function and not file.is_torch(call, "max", "amax"):
+        return None
+    place = number(argument(call, int(is_function), "dim", "axis"))
+    of = argument(call, 0, "input") if is_function else receiver(call)
+    if of is None or place == _STEPS:
+        return of
+    return of if place in {_LAST, _STEPS + 1} and _convolution(file, of) is not None else None
+
+
+def _convolution(file: Reading, node: ast.expr, left: int = 6) -> ast.Call | None:
+    """The call of a convolution over steps that gives a value."""
+    made = file.origin(node)
+    if not isinstance(made, ast.Call) or left <= 0:
+        return None
+    layer = file.layer(made.func)
+    if layer is not None and last_name(layer.func) == "Conv1d":
+        return made
+    if last_name(made.func) not in {"relu", "tanh", "gelu", "dropout"}:
+        return None
+    inner = made.args[0] if made.args else receiver(made)
+    return None if inner is None else _convolution(file, inner, left - 1)
 
 
 def _largest(file: Reading, call: ast.Call, of: ast.expr, function: Function) -> Iterator[Found]:
     names = unread(function)
     text = file.text(call)
-    if names and layer_call(file, of) is not None:
+    if names and (layer_call(file, of) or _convolution(file, of)) is not None:
         message = f"`{text}` may take padding: `{names[0]}`, which tells it, is read nowhere"
-        yield Found(call, message, hint="fill the padding with -inf before")
+        yield Found(call, message, hint="fill the padding with -inf before", preview=not is_told(file, function))
         return
     states = masked_states(file, of)
     fills = _FILLS.search(file.source.segment(function))
@@ -311,7 +421,8 @@ def _final_state(file: Reading, statement: ast.Assign, function: Function) -> It
     if made is None or not names or last_name(made.func) not in _RECURRENT or not _is_used(file, state):
         return
     message = f"the final state of `{file.text(call.func)}` has read the padding: `{names[0]}` is read nowhere"
-    yield Found(call, message, hint="give it `pack_padded_sequence` of the rows and their lengths")
+    hint = "give it `pack_padded_sequence` of the rows and their lengths"
+    yield Found(call, message, hint=hint, preview=not is_told(file, function))
 
 
 def _is_used(file: Reading, state: ast.expr) -> bool:

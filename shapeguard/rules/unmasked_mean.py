@@ -9,7 +9,8 @@ same positions is at hand in the function and isn't what the mean is taken over:
 - `(x * mask).mean()`, which divides by the number of all positions;
 - `hidden.mean(dim=1)` where `hidden` is what a model gives that was told the mask, or that reads what a tokenizer pads;
 - `kl.mean()` of log-probabilities beside a `padding_mask` that isn't put on anything;
-- means and losses in a function that has to be given a mask or lengths, and reads them nowhere.
+- means and losses in a function that has to be given a mask or lengths, and reads them nowhere;
+- a loss of what a loop over batches gives together with a mask that nothing reads: `for x, y, mask in loader`.
 
 What a mask is rests on names (`attention_mask`, `response_mask`, `mask` beside other evidence) and on how it is made
 (`labels != -100`, `arange(n) < lengths[:, None]`). A mean is left alone where a test of the mask leads to it, where the
@@ -56,6 +57,8 @@ _BY_STEP = re.compile(
     r"(^|_)(log_?probs?|logps?|kls?|entrop(y|ies)|advantages?|adv|ratios?|token_\w+|per_token\w*|rewards|values|returns"
     r"|tokens?|labels|tags|input_ids|frames|mels?|surrogate|kl_\w+|log_ratio)$"
 )
+_STEPS = re.compile(r"^(t|T|l|L|s|S|n_?frames|frames|steps?|time|(seq_?|max_?)?len(gth)?|seq|tokens|words|nodes)$")
+_OF_VALUES = re.compile(r"^(old_|new_|clipped_)?(values|returns|vpreds?)$")
 _HIDES = re.compile(r"mask_id\b|mask_token|\bmlm|mask_prob|mask_ratio|masked_lm")
 """Where masks hide tokens that are to be guessed."""
 _ROWS_AND_STEPS = 2
@@ -78,6 +81,19 @@ class UnmaskedMean(Rule):
         for mask in ("mask", "valid", "-100", "lens", "length", "pad")
     )
     valid = (
+        """\
+import torch.nn.functional as F
+def fit(model, loader, optimizer):
+    for inputs, target, valid_mask in loader:
+        loss = F.mse_loss(model(inputs), target, reduction="none")
+        loss = (loss * valid_mask).sum() / valid_mask.sum()
+        other = F.mse_loss(model(inputs), inputs)
+""",
+        """\
+import torch
+def keep(x, channel_mask):
+    return (x * channel_mask[:, :, None, None]).mean(dim=(2, 3))
+""",
         """\
 import torch
 def pool(hidden, attention_mask):
@@ -192,6 +208,43 @@ def step(self, loss, mask):
 """,
     )
     invalid = (
+        """\
+import torch
+def pool(self, tokens, mask):
+    h = self.ff(tokens)
+    h = h * mask.unsqueeze(-1)
+    return h.mean(1)  # <-
+""",
+        """\
+import torch.nn.functional as F
+def fit(model, loader, optimizer):
+    for inputs, target, valid_mask in loader:
+        loss = F.mse_loss(model(inputs), target)  # <-
+        loss.backward()
+""",
+        """\
+import torch
+class Flow:
+    def loss(self, latents, mask):
+        b, t, d = latents.size()
+        eps = torch.randn_like(latents)
+        v = self.net((latents + eps) * mask.unsqueeze(-1))
+        return (v - eps).pow(2).mean()  # <-
+""",
+        """\
+import torch
+def ppo(ratio, advantages, values, returns, response_mask):
+    pg = -(ratio * advantages * response_mask).sum() / response_mask.sum()
+    return pg + (values - returns).pow(2).mean()  # <-
+""",
+        """\
+import torch
+class Readout(torch.nn.Module):
+    def forward(self, atoms, adj, node_mask):
+        n, k, d = atoms.shape
+        h = self.update(atoms.reshape(n * k, d)).reshape(n, k, -1)
+        return h.mean(dim=1)  # <-
+""",
         """\
 import torch
 def encode(self, input_ids, attention_mask):
@@ -343,6 +396,13 @@ def _masks(file: Reading, function: Function) -> dict[str, Mask]:
                 mask = mask_of(file, node)
             case ast.arg(arg=name):
                 mask = named_mask(name, name)
+            case ast.For(target=ast.Tuple(elts=targets)):
+                found |= {
+                    each.id: made
+                    for each in targets
+                    if isinstance(each, ast.Name) and (made := named_mask(each.id, each.id))
+                }
+                continue
             case _:
                 continue
         if mask is not None and (mask.name not in found or mask.padding):
@@ -405,7 +465,8 @@ def _relation(file: Reading, average: Average, made: Positions, mask: Mask, func
             depth != on[root] or root not in found.exact or not _BY_STEP.search(_name(root))
         ):
             continue
-        if mask.padding or any(_BY_STEP.search(_name(each)) for each in made.roots):
+        is_product = average.over == "steps" and mask.name in made.masks and on[root] > depth
+        if mask.padding or is_product or any(_is_by_step(file, each, function) for each in made.roots):
             return f"`{mask.name}` is put on `{_name(root)}`" if _name(root) else ""
     if average.over == "last":
         return None
@@ -415,11 +476,66 @@ def _relation(file: Reading, average: Average, made: Positions, mask: Mask, func
         and any(isinstance(each, ast.arg) for each in made.roots)
     ):
         return f"`{mask.name}` is read nowhere here"
+    if average.over == "all" and _is_left_in_loop(mask.name, made, function):
+        return f"`{mask.name}` comes with `{_name(_in_loop(made))}` and is read nowhere"
+    if average.over == "all" and mask.padding and not made.masks and _is_of_values(made, on):
+        return f"`{mask.name}` is put on the advantages, which are as long"
     if average.over == "all" and mask.padding and not on and not made.masks and _is_parameter(mask.name, function):
         named = [_name(each) for each in made.roots if isinstance(each, ast.arg)]
         if named and all(map(_CLEARLY_BY_STEP.search, named)):
             return f"`{mask.name}` is put on nothing here"
     return _by_stem(average, made, mask) or _by_shape(file, average, mask, function)
+
+
+def _is_by_step(file: Reading, root: Root, function: Function) -> bool:
+    """Whether a value has a number for each step, by its name or by those that its shape is unpacked into."""
+    if _BY_STEP.search(_name(root)):
+        return True
+    if not isinstance(root, ast.arg):
+        return False
+    for statement in file.all(ast.Assign):
+        match statement:
+            case ast.Assign(
+                targets=[ast.Tuple(elts=[_, ast.Name(id=second), *_])],
+                value=ast.Attribute(value=ast.Name(id=owner), attr="shape")
+                | ast.Call(func=ast.Attribute(value=ast.Name(id=owner), attr="size"), args=[]),
+            ) if owner == root.arg and file.function(statement) is function:
+                return bool(_STEPS.search(second))
+    return False
+
+
+def _loops(function: Function) -> Iterator[list[ast.Name]]:
+    """The names that each loop over batches takes apart."""
+    for node in ast.walk(function):
+        if isinstance(node, ast.For) and isinstance(node.target, ast.Tuple):
+            yield [each for each in ast.walk(node.target) if isinstance(each, ast.Name)]
+
+
+def _in_loop(made: Positions) -> Root:
+    return next(each for each in made.roots if isinstance(each, ast.Name))
+
+
+def _is_left_in_loop(name: str, made: Positions, function: Function) -> bool:
+    """Whether a mask comes out of a loop together with what is averaged, and isn't read."""
+    if any(isinstance(each, ast.Name) and each.id == name and _is_load(each) for each in ast.walk(function)):
+        return False
+    return any(
+        name in {each.id for each in names} and any(each in names for each in made.roots) for names in _loops(function)
+    )
+
+
+def _is_load(name: ast.Name) -> bool:
+    return isinstance(name.ctx, ast.Load)
+
+
+def _is_of_values(made: Positions, on: dict[Root, int]) -> bool:
+    """Whether values are held to returns, beside advantages that a mask is put on: one is the others' difference."""
+    names = [_name(each) for each in made.roots if isinstance(each, ast.arg)]
+    return (
+        "returns" in names
+        and all(map(_OF_VALUES.search, names))
+        and any(isinstance(each, ast.arg) and each.arg == "advantages" for each in on)
+    )
 
 
 def _is_parameter(name: str, function: Function) -> bool:

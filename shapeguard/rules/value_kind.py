@@ -5,8 +5,10 @@
 Flags values whose shape is right and whose meaning isn't:
 
 - logits, or logarithms, where probabilities belong: `torch.multinomial(logits, 1)`, `Categorical(logits)`,
-  `logits > 0.5`, `logits * logits.log()`, the target of `kl_div`; and scores given to `nll_loss`;
-- probabilities where logits belong: `Categorical(logits=softmax(x))`;
+  `logits > 0.5`, `logits * logits.log()`, `(1 - logits) ** gamma`, the target of `kl_div`; and scores given to `nll_loss`;
+- probabilities where their logarithms belong: `exp(new - old)` for a ratio;
+- probabilities where logits belong: `Categorical(logits=softmax(x))`, `gumbel_softmax(softmax(x))`; and what went through
+  a softmax or a sigmoid and goes through the same again;
 - one-hot rows where numbers of classes belong: the index of `gather`, of an embedding or of a subscript, the target of
   `nll_loss`, and that of `cross_entropy` unless they are floats;
 - the reverse: `one_hot` of floats, and numbers of classes mixed (`lam * y + (1 - lam) * y[perm]`) and made whole again;
@@ -55,6 +57,9 @@ _SECOND = 2
 _COMPARING = ("mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss")
 _WHOLE = frozenset({"long", "int"})
 _MOVES = frozenset({"float", "double", "half", "to", "view", "squeeze", "unsqueeze", "flatten", "reshape", "type"})
+_SQUASHES = {"softmax": "softmax", "log_softmax": "softmax", "sigmoid": "sigmoid", "logsigmoid": "sigmoid"}
+_LAYERS = {"Softmax": "softmax", "LogSoftmax": "softmax", "Sigmoid": "sigmoid", "LogSigmoid": "sigmoid"}
+"""What squashes -> what it must not squash again: a logarithm may go through a softmax."""
 _NO_GRADIENT = frozenset({"argmax", "round", "argmin"})
 
 
@@ -77,6 +82,13 @@ class ValueKind(Rule):
         "logit & KLDiv",
         "nll_loss",
         "NLLLoss",
+        "1 - & with_logits",
+        "1 - & BCEWithLogits",
+        "1.0 - & with_logits",
+        "softmax(",
+        "Softmax(",
+        "sigmoid(",
+        "Sigmoid(",
         "one_hot",
         "eye( & gather",
         "scatter_ & gather",
@@ -86,6 +98,24 @@ class ValueKind(Rule):
         "round( & backward",
     )
     valid = (
+        """\
+import torch
+import torch.nn.functional as F
+def fine(z, w, y, old, actions, gamma):
+    p = z.sigmoid()
+    each = F.binary_cross_entropy_with_logits(z, y, reduction="none")
+    hinge = (1 - w) ** 2
+    ratio = (z.log_softmax(-1).gather(1, actions) - old.log_softmax(-1).gather(1, actions)).exp()
+    return ((1 - p) ** gamma * each).mean() + hinge, ratio
+""",
+        """\
+import torch
+import torch.nn.functional as F
+def pick(x, w):
+    log_p = F.log_softmax(x, -1)
+    a = torch.softmax(x, -1) @ w
+    return F.gumbel_softmax(log_p), log_p.softmax(-1), a.softmax(-1), torch.sigmoid(2 * torch.sigmoid(x) - 1)
+""",
         """\
 import torch
 def sample(logits, temperature):
@@ -175,6 +205,57 @@ def contrast(logits_per_image, threshold):
 """,
     )
     invalid = (
+        """\
+import torch
+def surrogate(new_logits, old_logits, actions, gain):
+    new = new_logits.softmax(-1).gather(1, actions)
+    old = torch.softmax(old_logits, dim=-1).gather(1, actions).detach()
+    return (torch.exp(new - old) * gain).mean()  # <-
+""",
+        """\
+import torch.nn.functional as F
+def focal(head, x, y, gamma):
+    z = head(x)
+    each = F.binary_cross_entropy_with_logits(z, y, reduction="none")
+    return ((1 - z) ** gamma * each).mean()  # <-
+""",
+        """\
+import torch
+from torch.distributions import Categorical
+def draw(head, x, temperature):
+    p = torch.softmax(head(x), dim=-1)
+    return Categorical(logits=p / temperature).sample()  # <-
+""",
+        """\
+import torch
+import torch.nn.functional as F
+def codes(encoder, x, tau):
+    q = encoder(x).softmax(dim=-1)
+    return F.gumbel_softmax(q.clamp_min(1e-6).float() if tau is None else q, tau=tau), F.gumbel_softmax(q, hard=True)  # <-
+""",
+        """\
+from torch import nn
+class Head(nn.Module):
+    def __init__(self, d, classes):
+        super().__init__()
+        self.out = nn.Sequential(nn.Linear(d, classes), nn.Softmax(dim=-1))
+    def forward(self, x):
+        return self.out(x)
+def predict(head: Head, x):
+    return head(x).softmax(dim=-1)  # <-
+""",
+        """\
+import torch
+from torch import nn
+class Gate(nn.Module):
+    def __init__(self, d):
+        super().__init__()
+        self.fc = nn.Linear(d, 1)
+        self.act = nn.Sigmoid()
+    def forward(self, x):
+        p = self.act(self.fc(x))
+        return torch.sigmoid(p) > 0.5  # <-
+""",
         """\
 import torch
 def generate(model, ids, temperature):
@@ -315,6 +396,9 @@ def train(x, adj, y):
         """Values whose kind is known, given to what takes another."""
         for draw in draws(file):
             yield from _drawn(file, draw)
+        yield from _twice(file)
+        yield from _ratios(file)
+        yield from _complements(file)
         yield from _thresholds(file)
         yield from _logarithms(file)
         for loss in losses(file, "nll_loss", "cross_entropy", "kl_div", *_COMPARING):
@@ -332,18 +416,87 @@ def _why(file: Reading, found: Meaning) -> tuple[str, ...]:
 
 
 def _drawn(file: Reading, draw: Draw) -> Iterator[Found]:
-    found = meaning(file, draw.of)
+    found = meaning(file, _unscaled(file, draw.of) if draw.logits else draw.of)
     if found is None:
         return
     func, text = file.text(draw.call.func), file.text(draw.of)
     if draw.logits and found.kind == "probabilities":
         message = f"`{func}` takes `{text}` for logits, and it holds probabilities"
-        yield Found(draw.of, message, _why(file, found), "give it `probs=`, or the logits themselves")
+        hint = "give it the logits themselves"
+        yield Found(draw.of, message, _why(file, found), hint if "gumbel" in func else f"{hint}, or `probs=`")
     elif not draw.logits and found.kind != "probabilities":
         message = f"`{func}` takes probabilities, and `{text}` holds {found.kind}"
         yield Found(
             draw.of, message, _why(file, found), "give it their softmax or sigmoid, or `logits=` where it has that"
         )
+
+
+def _unscaled(file: Reading, node: ast.expr) -> ast.expr:
+    """`p` of `p / temperature`."""
+    match file.origin(node):
+        case ast.BinOp(left=inner, op=ast.Div(), right=ast.Name() | ast.Attribute() | ast.Constant()):
+            return inner
+    return node
+
+
+def _ratios(file: Reading) -> Iterator[Found]:
+    """`exp(p - q)` of probabilities, which is their ratio where they are logarithms."""
+    for call in file.calls("exp"):
+        if file.full_name(call.func) is not None and not file.is_torch(call, "exp"):
+            continue
+        of = argument(call, 0, "input") if file.is_torch(call, "exp") else receiver(call)
+        match None if of is None else file.origin(of):
+            case ast.BinOp(left=one, op=ast.Sub(), right=other):
+                found = [squashed(file, each) for each in (one, other)]
+            case _:
+                continue
+        if all(each is not None and each.by in {"softmax", "sigmoid"} for each in found):
+            message = (
+                f"`{file.text(call)}` is a ratio of probabilities only where `{file.text(one)}` is their logarithm"
+            )
+            where = tuple(f"from `{file.text(each.step)}`" for each in found if each is not None)
+            yield Found(call, message, where, "take `log_softmax`, or divide the probabilities")
+
+
+def _complements(file: Reading) -> Iterator[Found]:
+    """`(1 - x) ** gamma` of logits, as in a focal loss."""
+    given = [
+        loss.given for loss in losses(file, "binary_cross_entropy_with_logits") if isinstance(loss.given, ast.Name)
+    ]
+    for power in file.all(ast.BinOp) if given else ():
+        match power:
+            case ast.BinOp(
+                left=ast.BinOp(left=ast.Constant(value=1 | 1.0), op=ast.Sub(), right=ast.Name() as of), op=ast.Pow()
+            ) if any(is_same(file, of, each) for each in given):
+                message = (
+                    f"`{file.text(power.left)}` is what is left of a probability, and `{file.text(of)}` holds logits"
+                )
+                yield Found(power.left, message, (), "make a sigmoid before")
+
+
+def _twice(file: Reading) -> Iterator[Found]:
+    """A softmax of a softmax, a sigmoid of a sigmoid."""
+    layers = {call: _LAYERS[name] for call, name in file.torch_calls(*_LAYERS)}
+    for call in file.all(ast.Call) if layers else ():
+        made = file.layer(call.func) if isinstance(call.func, ast.Name | ast.Attribute) else None
+        if made in layers and len(call.args) == 1:
+            yield from _again(file, call, layers[made], call.args[0])
+    for call in file.calls(*_SQUASHES):
+        is_function = file.full_name(call.func) is not None
+        if is_function and not file.is_torch(call, *_SQUASHES):
+            continue
+        of = argument(call, 0, "input") if is_function else receiver(call)
+        if of is not None:
+            yield from _again(file, call, _SQUASHES[last_name(call.func)], of)
+
+
+def _again(file: Reading, call: ast.Call, by: str, of: ast.expr) -> Iterator[Found]:
+    last = squashed(file, of)
+    if last is None or last.by != by:
+        return
+    message = f"`{file.text(of)}` went through a {by} already, and goes through another one"
+    where = f"from `{file.text(last.step)}`, line {file.source.span_of(last.step).line}"
+    yield Found(call, message, (where,), f"one {by} makes probabilities; a second one makes them alike")
 
 
 def _thresholds(file: Reading) -> Iterator[Found]:

@@ -274,3 +274,163 @@ def test_section_with_a_slip_in_its_title_is_none_of_parameters():
             b, t, d = scores.shape
         '''
     assert not findings(code)[1]
+
+
+LAYERS = """
+class Net(nn.Module):
+    def __init__(self, bins, width, H):
+        super().__init__()
+        self.conv = nn.Conv1d(bins, width, 3, stride=2, padding=1)
+        self.gru = nn.GRU(width, H, batch_first=True, bidirectional=True)
+        self.S = H
+
+    def forward(self, x):
+        B, M, T = x.shape
+        {body}
+"""
+
+
+def in_layers(body):
+    return textwrap.dedent(LAYERS).format(body=body.replace("\n", "\n        "))
+
+
+@pytest.mark.parametrize(
+    ("body", "message", "fixed"),
+    [
+        # What a word means is learnt from the comments before.
+        (
+            "y = self.conv(x)  # (B, C, T//2)\nz = torch.relu(y)  # (B, T//2, C)",
+            "`z` is (B, C, T//2), the comment says (B, T//2, C)",
+            "(B, C, T//2)",
+        ),
+        (
+            "y = self.conv(x).transpose(1, 2)\nh, _ = self.gru(y)  # (B, T//2, H)",
+            "axis 2 of `h` is 2*H, the comment says H: (B, T//2, H)",
+            "(B, T//2, 2*H)",
+        ),
+        (
+            "S = self.S\nN = T // S\ny = x.unfold(2, S, S)  # (B, M, S, N)",
+            "`y` is (B, M, N, S), the comment says (B, M, S, N)",
+            "(B, M, N, S)",
+        ),
+        (
+            "y = self.conv(x)\nT = y.shape[2]\nz = y[:, :, None].flatten(2)  # (B, T, width)",
+            "`z` is (B, width, T), the comment says (B, T, width)",
+            "(B, width, T)",
+        ),
+    ],
+)
+def test_comment_in_words_of_the_class(body, message, fixed):
+    found, text = only(in_layers(body), name="comment-drift")
+    assert (found.message, text) == (message, fixed)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        # Said of two sizes, a word means neither.
+        "y = self.conv(x)  # (B, C, L)\nx = x * 2  # (B, C, T)\nz = y * 2  # (B, L, C)",
+        "y = self.conv(x)  # (B, C, L)\nz = torch.cat([y, y], 1)  # (B, C, L)",
+        "h, hidden = self.gru(self.conv(x).transpose(1, 2))  # (B, T//2, H)",
+    ],
+)
+def test_comment_in_words_that_may_be_right(body):
+    assert not findings(in_layers(body))[1]
+
+
+RETURNS = """
+def f(a, b):
+    \"\"\"Make something.
+
+    Args:
+        a: tensor of shape (rows, dim)
+        b: tensor of shape (columns, dim)
+
+    Returns:
+        tensor of shape {result}
+    \"\"\"
+    {body}
+"""
+
+
+@pytest.mark.parametrize(
+    ("body", "result", "message", "fixed"),
+    [
+        (
+            "return b @ a.T",
+            "(rows, columns)",
+            "what is returned is (columns, rows), the docstring says (rows, columns)",
+            "(columns, rows)",
+        ),
+        (
+            "return (a @ b.T).mean(1)",
+            "(rows, 1)",
+            "what is returned has 1 axis, the docstring says 2: (rows, 1)",
+            "(rows,)",
+        ),
+        (
+            "return (a[:, None] - b).square()",
+            "(rows, columns)",
+            "what is returned has 3 axes, the docstring says 2: (rows, columns)",
+            None,
+        ),
+    ],
+)
+def test_docstring_that_is_wrong_if_it_is_right_of_the_parameters(body, result, message, fixed):
+    code = textwrap.dedent(RETURNS).format(body=body, result=result)
+    found, text = only(code, name="docstring-drift")
+    assert found.message == message
+    assert fixed is None or text == fixed
+
+
+@pytest.mark.parametrize(
+    ("body", "result"),
+    [
+        ("return a @ b.T", "(rows, columns)"),
+        ("return a @ b.T", "(rows, rows)"),  # names are loose
+        ("return b @ a.T", "(n, m)"),
+        ("return unknown(a)", "(rows, 1)"),
+        ("if b is None:\n        return a.mean()\n    return a @ b.T", "(rows, columns)"),
+        ("return a[:, :, 0]", "(rows, columns)"),  # it fails, which is another finding
+    ],
+)
+def test_docstring_that_may_be_right_of_what_is_returned(body, result):
+    _, found = findings(textwrap.dedent(RETURNS).format(body=body, result=result))
+    assert not [each for each in found if "returned" in each.message]
+
+
+PADDED = """
+from torch.nn.utils.rnn import pad_sequence
+
+
+def collate(rows):
+    \"\"\"Pad.
+
+    Returns:
+        tensor of shape {result}
+    \"\"\"
+    ids = pad_sequence([torch.tensor(row) for row in rows]{options})  # {said}
+    return pad_sequence([torch.tensor(row) for row in rows]{options})
+"""
+
+
+def test_words_for_what_is_padded():
+    code = PADDED.format(result="(batch, length)", said="(T, B)", options="")
+    found, text = only(code, name="docstring-drift")
+    assert found.message.endswith("the docstring says (batch, length): `pad_sequence` puts the steps first")
+    assert text == "(length, batch)"
+    _, found = findings(PADDED.format(result="(length, batch)", said="(B, T)", options=""))
+    assert [each.name for each in found] == ["comment-drift"]
+
+
+@pytest.mark.parametrize(
+    ("result", "said", "options"),
+    [
+        ("(length, batch)", "(T, B)", ""),
+        ("(batch, length)", "(B, T)", ", batch_first=True"),
+        ("(batch, length)", "(B, T)", ", **options"),
+        ("(rows, length)", "(B, B)", ""),
+    ],
+)
+def test_words_that_may_be_right_of_what_is_padded(result, said, options):
+    assert not findings(PADDED.format(result=result, said=said, options=options))[1]

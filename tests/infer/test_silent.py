@@ -105,6 +105,40 @@ FIXES = [
         'return torch.einsum("bqd,bkd->bqk", q, k)',
     ),
     (
+        "SG703",
+        """
+        def f(x: Float[Tensor, "b t d"], y: Float[Tensor, "b s d"]):
+            y = F.normalize(y, dim=-1)
+            x = F.normalize(x, dim=1)
+            return x @ y.transpose(1, 2)
+        """,
+        "x = F.normalize(x, dim=-1)",
+    ),
+    (
+        "SG703",
+        """
+        def f(x: Float[Tensor, "b n d"], one: nn.Linear, other: nn.Linear):
+            weights = F.softmax(one(x) + other(x).transpose(1, 2), dim=1)
+            return torch.bmm(weights, x)
+        """,
+        "weights = F.softmax(one(x) + other(x).transpose(1, 2), dim=-1)",
+    ),
+    (
+        "SG703",
+        """
+        class Net(nn.Module):
+            def __init__(self, eye):
+                super().__init__()
+                self.eye, self.body = eye, nn.Linear(3, 8)
+
+            def forward(self, left, right, joints):
+                b, _ = joints.shape
+                both = torch.cat([self.eye(left), self.eye(right)])
+                return torch.cat([both, self.body(joints)], dim=1)
+        """,
+        "both = torch.cat([self.eye(left), self.eye(right)], dim=1)",
+    ),
+    (
         "SG303",
         """
         def f(x: Float[Tensor, "b d"], y: Float[Tensor, "b d"]) -> Float[Tensor, "b d"]:

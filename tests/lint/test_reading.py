@@ -86,7 +86,7 @@ torch.softmax(1), F.softmax(2), s(3), log_softmax(4), jax.nn.softmax(5), x.softm
         ("self.lstm = nn.LSTM(1)\n        del self.lstm", False),
         ("self.lstm = nn.LSTM(1)\n        for self.lstm in y: pass", False),
         ("self.lstm = nn.LSTM(1)\n        with y as self.lstm: pass", False),
-        ("self.lstm, self.other = nn.LSTM(1), nn.GRU(1)", False),
+        ("self.lstm, self.other = nn.LSTM(1), nn.GRU(1)", True),
         ("self.other = nn.LSTM(1)", False),
         ("self.lstm.hidden = nn.LSTM(1)", False),
     ],

@@ -87,7 +87,7 @@ MUTATIONS = [
         ("models/lstm.py", "tokens.max(dim=-1)", "tokens.max(dim=1)"),
         ("models/lstm.py", "(highest != 1) | (filled", "(highest != 1) & (filled"),
         ("models/lstm.py", "self.head(states[real])", "self.head(states)[~real]"),
-        ("models/lstm.py", "real.unsqueeze(-1), some)", "real, some)"),
+        ("models/lstm.py", "some.new_zeros(*real.shape, self.vocab)", "some.new_zeros(self.vocab, *real.shape)"),
         ("models/lstm.py", "< lengths.to(device).unsqueeze(1)", "<= lengths.to(device).unsqueeze(1)"),
         ("models/lstm.py", "< lengths.to(device).unsqueeze(1)", "< lengths.to(device)"),
         ("models/lstm.py", "drawn = [draw(self.head(memory[0][-1])", "drawn = [draw(self.head(memory[0])"),

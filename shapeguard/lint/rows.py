@@ -1,0 +1,139 @@
+"""Rows of one number each: by the sizes they are made with, and by the data they are made of."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+
+from shapeguard.lint.columns import column_of
+from shapeguard.lint.making import returned
+from shapeguard.lint.only_model import called
+from shapeguard.lint.reading import Reading, last_name
+from shapeguard.lint.thin import items_of
+from shapeguard.shapes.dim import as_int
+
+DEEPEST = 8
+_SEVERAL = re.compile(r"s$|ids|data|vec|embed|feat|coord|pos|box|image|text|token|seq|list")
+"""Names of what is more than one number."""
+_SIZED = ("zeros", "ones", "empty", "rand", "randn")
+_MODULES = frozenset({"torch", "nn", "F", "np", "math", "self", "len", "range", "super"})
+
+
+def row_of(file: Reading, node: ast.expr, left: int = DEEPEST) -> ast.expr | None:
+    """What makes a value a row: sizes, or numbers one by one."""
+    if left <= 0:
+        return None
+    is_row = _by_shape(file, node)
+    if is_row is not None:
+        return node if is_row else None
+    if column_of(file, node) == "row":
+        return node
+    match node:
+        case ast.Name():
+            return _of_name(file, node, left)
+        case ast.Call(func=func, args=[ast.ListComp(elt=element), *_]) if last_name(func) in {"tensor", "as_tensor"}:
+            return node if _is_singular(element) else None
+        case ast.Call(func=func, args=[inner, *_]) if last_name(func) in {"cat", "concat"}:
+            return _alike(file, items_of(file, inner), left)
+        case ast.Subscript(value=ast.Attribute(value=ast.Name(id="self"), attr=attribute), slice=ast.Name()):
+            owner = file.class_of(node)
+            stored = [] if owner is None else file.assigned(owner, attribute)
+            return node if len(stored) == 1 and _is_made_for_one_size(file, stored[0]) else None
+    return None
+
+
+def _by_shape(file: Reading, node: ast.expr) -> bool | None:
+    """Whether a value has one axis of named size, by what the static checker knows; None where that isn't enough."""
+    shape = file.shape_of(node)
+    if shape is None or shape.axes is None:
+        return None
+    size = shape.axes[0].size if len(shape.axes) == 1 else None
+    if size is not None:
+        return as_int(size) is None
+    return None if len(shape.axes) == 1 else False
+
+
+def _of_name(file: Reading, name: ast.Name, left: int) -> ast.expr | None:
+    binding = file.definition(name)
+    if binding is None or binding.value is None:
+        return None
+    if binding.index is None:
+        return row_of(file, binding.value, left - 1)
+    return _alike(file, list(_given(file, binding.value, binding.index)), left)
+
+
+def _is_made_for_one_size(file: Reading, made: ast.expr) -> bool:
+    """Whether a tensor is made with one size that another one beside it has as the first of several."""
+    if not isinstance(made, ast.Call) or not file.is_torch(made, *_SIZED) or len(made.args) != 1:
+        return False
+    size, function = made.args[0], file.function(made)
+    others = [each for each in file.calls(*_SIZED) if file.function(each) is function and len(each.args) > 1]
+    return isinstance(size, ast.Name) and any(file.text(each.args[0]) == size.id for each in others)
+
+
+def _alike(file: Reading, values: list[ast.expr], left: int) -> ast.expr | None:
+    """What makes several values rows."""
+    found = [row_of(file, each, left - 1) for each in values]
+    return found[0] if found and None not in found else None
+
+
+def _given(file: Reading, call: ast.expr, index: int) -> Iterator[ast.expr]:
+    """What a call gives at one place: of a function of the file, or of the only method of that name."""
+    if not isinstance(call, ast.Call):
+        return
+    functions = called(file, call)
+    if not functions and isinstance(call.func, ast.Attribute):
+        functions = [each for each in file.all(ast.FunctionDef) if each.name == last_name(call.func)]
+        functions = functions if len(functions) == 1 else []
+    for function in functions:
+        for value in returned(file, function) or []:
+            if isinstance(value, ast.Tuple) and index < len(value.elts):
+                yield value.elts[index]
+
+
+def _is_singular(element: ast.expr) -> bool:
+    """Whether the items of a list are numbers, by what they are called: `row["age"]`."""
+    match element:
+        case ast.Subscript(slice=ast.Constant(value=str(key))):
+            return not _SEVERAL.search(key)
+        case ast.Attribute(attr=key):
+            return not _SEVERAL.search(key)
+        case ast.Call(func=ast.Name(id="float" | "int" | "len")):
+            return True
+    return False
+
+
+def roots(file: Reading, node: ast.expr, left: int = DEEPEST) -> frozenset[str]:
+    """The names that a value is made from in the end: parameters, and what nothing is known of."""
+    file.spend()
+    found: set[str] = set()
+    for each in ast.walk(node):
+        if not isinstance(each, ast.Name) or each.id in _MODULES or not isinstance(each.ctx, ast.Load):
+            continue
+        parent = file.parent(each)
+        if isinstance(parent, ast.Call) and parent.func is each:
+            continue
+        binding = file.definition(each)
+        if binding is None:
+            every = file.bindings(file.scope(each), each.id)
+            binding = every[0] if every else None
+        if left > 0 and binding is not None and binding.value is not None and not _is_within(each, binding.value):
+            for value in _joined(file, binding.value) or [binding.value]:
+                found |= roots(file, value, left - 1)
+        else:
+            statement = None if binding is None else binding.statement
+            found.add(f"line {statement.lineno}" if isinstance(statement, ast.For) else each.id)
+    return frozenset(found)
+
+
+def _joined(file: Reading, node: ast.expr) -> list[ast.expr]:
+    """The items of a list that is joined to one tensor."""
+    match node:
+        case ast.Call(func=func, args=[first, *_]) if last_name(func) in {"cat", "concat", "stack"}:
+            return items_of(file, first)
+    return []
+
+
+def _is_within(node: ast.AST, around: ast.expr) -> bool:
+    return any(each is node for each in ast.walk(around))
