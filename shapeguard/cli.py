@@ -12,6 +12,7 @@ from typing import TextIO
 
 from shapeguard import __version__
 from shapeguard.config import FORMATS, UsageError
+from shapeguard.train.options import add_tasks
 
 FOUND = 1
 REFUSED = 2
@@ -25,7 +26,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     parser = _parser()
     chosen = parser.parse_args(arguments)
-    run = {"check": _check, "rule": _rule, "rules": _rules, "shapes": _shapes, "demo": _demo}.get(chosen.command)
+    run = {"check": _check, "rule": _rule, "rules": _rules, "shapes": _shapes, "train": _train, "demo": _demo}.get(
+        chosen.command
+    )
     if run is None:
         parser.print_help()
         return 0
@@ -92,13 +95,24 @@ def _shapes(chosen: argparse.Namespace) -> int:
     return 0
 
 
-def _demo(_: argparse.Namespace) -> int:
-    if importlib.util.find_spec("torch") is None:
-        print("shapeguard demo needs PyTorch: pip install 'shapeguard[torch]'", file=sys.stderr)
-        return REFUSED
-    from shapeguard.demo import run_demo  # noqa: PLC0415 - it loads torch
+def _train(chosen: argparse.Namespace) -> int:
+    missing = [name for name in ("torch", "transformers", "accelerate", "matplotlib") if not _is_installed(name)]
+    if missing:
+        raise UsageError(f"{' and '.join(missing)} isn't installed: pip install 'shapeguard[train]'")
+    from shapeguard.train.options import read_options  # noqa: PLC0415 - the help needs none of it
+    from shapeguard.train.run import run_train  # noqa: PLC0415 - it loads torch
 
-    return run_demo()
+    return run_train(read_options(chosen))
+
+
+def _demo(chosen: argparse.Namespace) -> int:
+    from shapeguard.demo.run import run_demo  # noqa: PLC0415 - the help needs none of it
+
+    return run_demo(chosen.output)
+
+
+def _is_installed(name: str) -> bool:
+    return importlib.util.find_spec(name) is not None
 
 
 def _listed(values: Sequence[str]) -> tuple[str, ...]:
@@ -160,10 +174,20 @@ def _parser() -> argparse.ArgumentParser:
     shapes.add_argument("--function", metavar="NAME", help="this function alone: `forward`, or `Block.forward`")
     shapes.add_argument("--output-format", metavar="FORMAT", help="text or json (default: text)")
     shapes.add_argument("--statistics", action="store_true", help="say how much is tracked, and which calls lose it")
-    commands.add_parser(
+    train = commands.add_parser(
+        "train",
+        help="train a reward model, an LSTM, a language model, or one by PPO",
+        description="Train a reference model on data of your own, or on what every Python has.",
+    )
+    add_tasks(train)
+    demo = commands.add_parser(
         "demo",
-        help="run three accidents, bare and under guard",
-        description="Run three accidents that break training runs, first bare and then under guard.",
+        help="show three broken training scripts: how they fail, what is found, and what the fixes bring",
+        description="Run three broken training scripts, show what is found in them and the fixes, and train the fixed "
+        "ones: under a minute. The scripts and the curves are written to a new folder.",
+    )
+    demo.add_argument(
+        "--output", metavar="FOLDER", help="that folder (default: shapeguard-demo, or a free name like it)"
     )
     return parser
 

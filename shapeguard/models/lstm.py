@@ -1,11 +1,22 @@
 """A next-token predictor: an LSTM over one-hot tokens that never multiplies by a one-hot row."""
 
+import json
+from os import PathLike
+from pathlib import Path
+from typing import Self
+
 import torch
 from jaxtyping import Bool, Float, Int, Num
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_model as load_weights
+from safetensors.torch import save_model as save_weights
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence
 
 from shapeguard.runtime import expect, guard
+
+_CONFIG, _WEIGHTS = "config.json", "model.safetensors"
+_KIND = "NextTokenLSTM"
 
 
 @guard
@@ -55,6 +66,14 @@ class NextTokenLSTM(nn.Module):
         logits = self._predict(states, real) if lengths is not None else self.head(states)
         return self._batch_first(logits)
 
+    def states(
+        self, tokens: Int[Tensor, "_ _"] | Num[Tensor, "_ _ {self.vocab}"], lengths: Int[Tensor, "batch"] | None = None
+    ) -> Float[Tensor, "batch seq {self.lstm.hidden_size}"]:
+        """What the head reads, batch-first in any case; behind a row's length they mean nothing."""
+        rows, real = self._arrange(tokens, lengths)
+        states: Tensor = self.lstm(self._look_up(real, rows))[0]
+        return states
+
     def generate(
         self,
         prompt: Int[Tensor, "_ _"],
@@ -85,6 +104,43 @@ class NextTokenLSTM(nn.Module):
         finally:
             self.train(training)
         return self._batch_first(torch.stack(drawn, dim=1))
+
+    def save_pretrained(self, folder: str | PathLike[str]) -> None:
+        """Write `config.json`, which holds what `__init__` takes, and all weights in one `model.safetensors`."""
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        config = {
+            "vocab": self.vocab,
+            "hidden": self.lstm.hidden_size,
+            "layers": self.lstm.num_layers,
+            "dropout": self.lstm.dropout,
+            "bias": self.lstm.bias,
+            "batch_first": self.batch_first,
+        }
+        (Path(folder) / _CONFIG).write_text(json.dumps(config, indent=2) + "\n")
+        save_weights(self, str(Path(folder) / _WEIGHTS), {"format": "pt", "model": _KIND})
+
+    @classmethod
+    def from_pretrained(cls, folder: str | PathLike[str]) -> Self:
+        """The model that `save_pretrained` has written to a folder."""
+        weights = Path(folder) / _WEIGHTS
+        if not weights.is_file():
+            raise ValueError(f"no {_WEIGHTS} in {folder}; name a folder that {_KIND}.save_pretrained has written")
+        try:
+            with safe_open(str(weights), "pt") as file:
+                ours = (file.metadata() or {}).get("model") == _KIND
+                dtype = file.get_tensor("head.weight").dtype if ours else None
+        except SafetensorError as error:
+            raise ValueError(f"{weights} is broken ({error}); save the model again") from error
+        if not ours:
+            raise ValueError(f"{weights} holds no {_KIND}; name a folder that {_KIND}.save_pretrained has written")
+        try:
+            model = cls(**json.loads((Path(folder) / _CONFIG).read_text())).to(dtype)
+            load_weights(model, str(weights))
+        except (OSError, ValueError, TypeError, RuntimeError) as error:
+            raise ValueError(
+                f"{_CONFIG} in {folder} isn't the one that {_WEIGHTS} was saved with; save the model again"
+            ) from error
+        return model
 
     def _arrange(self, tokens: Tensor, lengths: Tensor | None) -> tuple[Tensor, Tensor]:
         """The rows batch-first, and where they are real."""
@@ -124,7 +180,8 @@ class NextTokenLSTM(nn.Module):
         """The logits of real tokens, and 0 elsewhere."""
         some: Float[Tensor, "real vocab"] = self.head(states[real])
         logits = some.new_zeros(*real.shape, self.vocab)
-        return logits.masked_scatter(real.unsqueeze(-1), some)
+        logits[real] = some
+        return logits
 
 
 def _real_tokens(shape: torch.Size, lengths: Tensor | None, device: torch.device) -> Tensor:

@@ -1,11 +1,13 @@
 """The LSTM at its boundary; what it computes is told in `model_behaviours`."""
 
 import copy
+import json
 import pickle
 import time
 
 import pytest
 import torch
+from safetensors.torch import save_file
 from torch import nn
 from torch.nn import functional as F
 
@@ -65,6 +67,54 @@ def test_precisions(model):
     with torch.autocast("cpu", torch.bfloat16):
         torch.testing.assert_close(model(rows, lengths).float(), logits, atol=0.02, rtol=0.02)
     torch.testing.assert_close(copy.deepcopy(model).double()(rows, lengths).float(), logits)
+
+
+@pytest.mark.parametrize(
+    "changes", [{}, {"layers": 2, "dropout": 0.25, "bias": False}, {"batch_first": False}, {"dtype": torch.float64}]
+)
+def test_what_is_saved_loads_again(changes, tmp_path):
+    dtype = changes.pop("dtype", torch.float32)
+    model = NextTokenLSTM(11, 5, **changes).to(dtype).eval()
+    model.save_pretrained(tmp_path)
+    again = NextTokenLSTM.from_pretrained(tmp_path)
+    assert again.training
+    assert again.lstm.dropout == model.lstm.dropout
+    rows, lengths = torch.randint(11, (3, 7)), torch.tensor([4, 7, 2])
+    if not model.batch_first:
+        rows = rows.T
+    assert torch.equal(again.eval()(rows, lengths), model(rows, lengths))
+    assert {name: weight.requires_grad for name, weight in again.named_parameters()} == {
+        name: weight.requires_grad for name, weight in model.named_parameters()
+    }
+
+
+def test_broken_folders_are_told_in_one_sentence(model, tmp_path):
+    with pytest.raises(
+        ValueError, match=r"no model.safetensors in .*; name a folder that NextTokenLSTM.save_pretrained"
+    ):
+        NextTokenLSTM.from_pretrained(tmp_path)
+    model.save_pretrained(tmp_path)
+    config = json.loads((tmp_path / "config.json").read_text())
+    for wrong in ({**config, "hidden": 6}, {**config, "width": 5}, {"vocab": 11}, []):
+        (tmp_path / "config.json").write_text(json.dumps(wrong))
+        with pytest.raises(ValueError, match=r"config.json in .* isn't the one .*; save the model again"):
+            NextTokenLSTM.from_pretrained(tmp_path)
+    (tmp_path / "config.json").unlink()
+    with pytest.raises(ValueError, match=r"config.json in .* isn't the one .*; save the model again"):
+        NextTokenLSTM.from_pretrained(tmp_path)
+    save_file({"head.weight": torch.zeros(1)}, tmp_path / "model.safetensors")
+    with pytest.raises(ValueError, match=r"model.safetensors holds no NextTokenLSTM; name a folder"):
+        NextTokenLSTM.from_pretrained(tmp_path)
+    (tmp_path / "model.safetensors").write_bytes(b"cut off")
+    with pytest.raises(ValueError, match=r"model.safetensors is broken .*; save the model again"):
+        NextTokenLSTM.from_pretrained(tmp_path)
+
+
+def test_states_are_what_the_head_reads(model):
+    rows, lengths = torch.randint(11, (3, 7)), torch.tensor([4, 7, 2])
+    states, real = model.states(rows, lengths), torch.arange(7) < lengths.unsqueeze(1)
+    torch.testing.assert_close(model.head(states)[real], model(rows, lengths)[real])
+    torch.testing.assert_close(model.states(rows)[real], states[real])
 
 
 @pytest.mark.slow

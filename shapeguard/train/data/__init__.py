@@ -1,0 +1,1 @@
+"""What there is to train on: preference pairs, texts and prompts, and the part of them that is held out."""

@@ -1,0 +1,273 @@
+"""`shapeguard train` from what is asked to what is left in the folder, and what can go wrong between."""
+
+import dataclasses
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from transformers import AutoTokenizer
+
+from shapeguard.config import UsageError
+from shapeguard.models import RewardModel
+from shapeguard.train.engine import TaskTrainer
+from shapeguard.train.options import command_of, make_options
+from shapeguard.train.run import run_train
+
+WORDS = [
+    "the",
+    "a",
+    "cat",
+    "dog",
+    "sat",
+    "ran",
+    "on",
+    "under",
+    "mat",
+    "tree",
+    "quickly",
+    "slowly",
+    "red",
+    "blue",
+    "big",
+    "small",
+]
+
+
+@pytest.fixture(scope="module")
+def pairs(tmp_path_factory):
+    """JSON lines as a stranger has them: the better answer says please."""
+    path = tmp_path_factory.mktemp("data") / "pairs.jsonl"
+    generator = torch.Generator().manual_seed(0)
+
+    def sentence():
+        return " ".join(WORDS[i] for i in torch.randint(len(WORDS), (6,), generator=generator))
+
+    lines = [{"prompt": sentence(), "chosen": f" please {sentence()}", "rejected": f" {sentence()}"} for _ in range(60)]
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    return path
+
+
+@pytest.fixture
+def asked(pairs, tmp_path):
+    """A run that takes a second."""
+    return make_options(
+        "reward",
+        data=str(pairs),
+        output=tmp_path / "run",
+        layers=1,
+        width=16,
+        vocabulary=300,
+        batch=4,
+        steps=6,
+        evaluations=2,
+    )
+
+
+def changed(options, **changes):
+    return dataclasses.replace(options, **changes)
+
+
+def test_a_run_leaves_a_model_that_loads(asked, capsys):
+    assert run_train(asked) == 0
+    model, tokenizer = RewardModel.from_pretrained(asked.output), AutoTokenizer.from_pretrained(asked.output)
+    rows = tokenizer(["a cat sat"], return_tensors="pt")
+    assert model(rows["input_ids"], rows["attention_mask"]).shape == (1,)
+    lines = [json.loads(line) for line in (asked.output / "metrics.jsonl").read_text().splitlines()]
+    evaluations = [line for line in lines if "evaluation" in line]
+    assert [line["step"] for line in evaluations] == [3, 6]
+    assert [line["step"] for line in lines if "loss" in line] == [1, 2, 3, 4, 5, 6]
+    card = (asked.output / "README.md").read_text()
+    assert command_of(asked) in card
+    assert f"| accuracy | {evaluations[-1]['evaluation']['accuracy']:.4g} |" in card
+    assert (asked.output / "curves.png").read_bytes().startswith(b"\x89PNG")
+    output = capsys.readouterr().out
+    assert str(asked.output / "curves.png") in output
+    assert len({(asked.output / name).stat().st_mode for name in ("README.md", "model.safetensors")}) == 1
+
+
+def test_the_card_tells_how_to_use_the_model(asked):
+    run_train(asked)
+    card = (asked.output / "README.md").read_text()
+    code = card.partition("```python\n")[2].partition("```")[0]
+    exec(compile(code, "README.md", "exec"), {})  # noqa: S102
+
+
+def test_the_same_seed_gives_the_same_model(asked, tmp_path):
+    other = changed(asked, output=tmp_path / "other")
+    run_train(asked)
+    run_train(other)
+    first, second = (load_file(options.output / "model.safetensors") for options in (asked, other))
+    assert all(torch.equal(first[name], second[name]) for name in first)
+    run_train(changed(asked, output=tmp_path / "third", seed=1))
+    third = load_file(tmp_path / "third" / "model.safetensors")
+    assert any(first[name].shape != third[name].shape or not torch.equal(first[name], third[name]) for name in first)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_run_that_is_stopped_goes_on_as_if_it_had_not_been(asked, tmp_path, monkeypatch, capsys, number):
+    whole = changed(asked, output=tmp_path / "whole")
+    run_train(whole)
+    step, taken = TaskTrainer.training_step, []
+
+    def interrupted(self, *arguments, **more):
+        taken.append(1)
+        if len(taken) == 4:
+            signal.raise_signal(number)
+        return step(self, *arguments, **more)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(TaskTrainer, "training_step", interrupted)
+        assert run_train(asked) == 130
+    assert f"stopped at step 4; go on by: {command_of(asked)} --resume" in capsys.readouterr().out
+    assert not (asked.output / "model.safetensors").exists()
+    assert run_train(changed(asked, resume=True)) == 0
+    first, second = (load_file(options.output / "model.safetensors") for options in (whole, asked))
+    assert all(torch.equal(first[name], second[name]) for name in first)
+    told = [
+        [
+            (line["step"], line.get("loss"))
+            for line in map(json.loads, (folder / "metrics.jsonl").read_text().splitlines())
+        ]
+        for folder in (whole.output, asked.output)
+    ]
+    assert told[0] == told[1]
+
+
+def test_a_dry_run_writes_nothing(asked, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert run_train(changed(asked, dry_run=True)) == 0
+    assert list(tmp_path.iterdir()) == []
+    output = capsys.readouterr().out
+    assert "batch of one" in output
+    assert "a full run    6 steps" in output
+
+
+def test_patience_keeps_the_best_model(asked):
+    assert run_train(changed(asked, patience=1, steps=40, evaluations=20, learning_rate=0.3)) == 0
+    lines = [json.loads(line) for line in (asked.output / "metrics.jsonl").read_text().splitlines()]
+    accuracies = [line["evaluation"]["accuracy"] for line in lines if "evaluation" in line]
+    card = (asked.output / "README.md").read_text()
+    assert f"| accuracy | {max(accuracies):.4g} |" in card
+
+
+def refused(options):
+    with pytest.raises(UsageError) as caught:
+        run_train(options)
+    return str(caught.value)
+
+
+def test_an_earlier_run_is_not_written_over(asked):
+    run_train(asked)
+    before = {path: path.read_bytes() for path in asked.output.rglob("*") if path.is_file()}
+    assert "holds an earlier run" in refused(asked)
+    assert {path: path.read_bytes() for path in before} == before
+    assert run_train(changed(asked, overwrite=True, steps=4)) == 0
+    assert "checkpoint-6" not in [path.name for path in (asked.output / "checkpoints").iterdir()]
+
+
+def test_a_folder_of_something_else_is_not_touched(asked):
+    asked.output.mkdir()
+    (asked.output / "thesis.txt").write_text("years of work")
+    for options in (asked, changed(asked, overwrite=True)):
+        assert "isn't empty and holds no run" in refused(options)
+    assert [path.name for path in asked.output.iterdir()] == ["thesis.txt"]
+
+
+def test_output_that_is_a_file(asked):
+    asked.output.write_text("")
+    assert f"{asked.output} is a file" in refused(asked)
+    assert f"{asked.output} is a file" in refused(changed(asked, output=asked.output / "deeper"))
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"data": "nowhere/pairs.jsonl"}, "nowhere/pairs.jsonl"),
+        ({"batch": 200}, "too few for a batch of 200"),
+        ({"batch": 3, "accumulate": 2}, "make it a multiple of 2"),
+        ({"model": "nowhere/model"}, "nowhere/model"),
+        ({"resume": True}, "no run was begun in"),
+        ({"settings": ("max_grad_norn=1",)}, "did you mean `max_grad_norm`?"),
+        ({"settings": ("max_grad_norm",)}, "takes NAME=VALUE"),
+        ({"settings": ("max_grad_norm=much",)}, "max_grad_norm"),
+        ({"settings": ("learning_rate=1",)}, "use --learning-rate"),
+        ({"settings": ("report_to=nobody",)}, "nobody"),
+        ({"settings": ("optim=best",)}, "best"),
+    ],
+)
+def test_what_can_not_be_done_is_told_in_a_sentence(asked, changes, words):
+    told = refused(changed(asked, **changes))
+    assert words in told
+    assert "\n" not in told
+    assert not asked.output.exists()
+
+
+def test_a_loss_that_is_no_number_is_told(asked):
+    told = refused(changed(asked, learning_rate=1e30, warmup=0.0, settings=("max_grad_norm=0",)))
+    assert "NaN" in told or "nan" in told or "inf" in told
+    assert "--learning-rate" in told
+    assert not (asked.output / "model.safetensors").exists()
+
+
+def test_a_run_goes_on_only_as_it_was_begun(asked):
+    run_train(asked)
+    assert "--batch 4, and not 2" in refused(changed(asked, resume=True, batch=2))
+
+
+def test_a_damaged_checkpoint_is_told_and_the_one_before_serves(asked):
+    run_train(asked)
+    weights = asked.output / "checkpoints" / "checkpoint-6" / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:100])
+    assert "checkpoint-6" in refused(changed(asked, resume=True))
+    shutil.rmtree(weights.parent)
+    assert run_train(changed(asked, resume=True)) == 0
+
+
+def test_a_checkpoint_that_was_not_finished_is_passed_over(asked):
+    run_train(asked)
+    (asked.output / "checkpoints" / "checkpoint-6" / "trainer_state.json").unlink()
+    assert run_train(changed(asked, resume=True)) == 0
+
+
+def run_alone(options, before="", **environment):
+    """The command in a process of its own."""
+    command = [word for word in command_of(options).split() if word]
+    program = f"{before}\nimport sys\nfrom shapeguard.cli import main\nsys.exit(main({command[1:]!r}))"
+    return subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, env={**os.environ, **environment}, check=False
+    )
+
+
+def test_a_full_disk_is_told(asked):
+    limit = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))"
+    ended = run_alone(asked, limit)
+    assert ended.returncode == 2
+    assert "the disk is full" in ended.stderr
+    assert "Traceback" not in ended.stderr
+    assert not list((asked.output / "checkpoints").glob("checkpoint-*"))
+    assert not (asked.output / "model.safetensors").exists()
+
+
+def test_a_port_in_use_is_told(asked):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        ended = run_alone(
+            changed(asked, settings=("use_cpu=true",)),
+            MASTER_ADDR="127.0.0.1",
+            MASTER_PORT=port,
+            RANK="0",
+            LOCAL_RANK="0",
+            WORLD_SIZE="2",
+        )
+    assert ended.returncode == 2
+    assert f"if port {port} is in use" in ended.stderr
+    assert "Traceback" not in ended.stderr
