@@ -1,6 +1,7 @@
 """The hooks, run by pre-commit itself in a repository of their own."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -12,13 +13,7 @@ ROOT = Path(__file__).parents[1]
 BROKEN = "import torch.nn.functional as F\n\n\ndef weights(scores):\n    return F.softmax(scores)\n"
 SURE = "import torch\nimport torch.nn.functional as F\n\nweights = F.softmax(torch.zeros(2, 3))\n"
 CLEAN = "import torch\n\nx = torch.zeros(2, 3).softmax(-1)\n"
-CONFIG = """\
-repos:
-  - repo: {source}
-    rev: {revision}
-    hooks:
-      - id: {hook}
-"""
+EXAMPLE = (ROOT / "examples" / "pre_commit" / ".pre-commit-config.yaml").read_text(encoding="utf-8")
 
 pytestmark = pytest.mark.slow
 
@@ -57,9 +52,18 @@ def project(tmp_path):
     return tmp_path
 
 
+def configured(**values):
+    """The example with other values behind these keys."""
+    config = EXAMPLE
+    for key, value in values.items():
+        config, replaced = re.subn(rf"(- |  ){key}: \S+", rf"\g<1>{key}: {value}", config)
+        assert replaced == 1, f"the example has {replaced} times {key}"
+    return config
+
+
 def run(project, home, source, hook, *arguments):
     folder, revision = source
-    (project / ".pre-commit-config.yaml").write_text(CONFIG.format(source=folder, revision=revision, hook=hook))
+    (project / ".pre-commit-config.yaml").write_text(configured(repo=folder, rev=revision, id=hook))
     commit_all(project)
     environment = {**os.environ, "PRE_COMMIT_HOME": str(home)}
     command = [sys.executable, "-m", "pre_commit", "run", "--color=never", *arguments]
