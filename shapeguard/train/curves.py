@@ -48,7 +48,8 @@ _STYLE: Any = {
     "grid.color": _GRID,
     "xtick.color": _INK,
     "ytick.color": _INK,
-    "legend.frameon": False,
+    "legend.framealpha": 0.85,
+    "legend.edgecolor": "none",
     "font.size": 10,
 }
 
@@ -68,7 +69,7 @@ def _draw_loss(axes: Axes, steps: list[dict[str, Any]], evaluations: list[tuple[
 def _draw_figure(axes: Axes, name: str, evaluations: list[tuple[int, dict[str, float]]]) -> None:
     at = [(step, values) for step, values in evaluations if name in values]
     places, heights = [step for step, _ in at], [values[name] for _, values in at]
-    axes.plot(places, heights, color=_COLOURS[0], marker="o", linewidth=2, label=name.replace("_", " "))
+    axes.plot(places, heights, color=_COLOURS[0], marker="o", linewidth=2, label=_said(name))
     error = _error_of(name, at[-1][1])
     if error is not None:
         low, high = ([values[name] + sign * values[error] for _, values in at] for sign in (-1, 1))
@@ -79,12 +80,16 @@ def _draw_figure(axes: Axes, name: str, evaluations: list[tuple[int, dict[str, f
             color=_COLOURS[number % len(_COLOURS)],
             linestyle="--",
             linewidth=1.5,
-            label=baseline.replace("_", " "),
+            label=_said(baseline),
         )
     axes.set_xlim(left=0)
-    axes.set_title(f"{name.replace('_', ' ')}, held out")
+    axes.set_title(f"{_said(name)}, held out")
     axes.set_xlabel("step")
     axes.legend()
+
+
+def _said(name: str) -> str:
+    return "KL" if name == "kl" else name.replace("_", " ")
 
 
 def _error_of(name: str, figures: dict[str, float]) -> str | None:
@@ -95,7 +100,8 @@ def _error_of(name: str, figures: dict[str, float]) -> str | None:
 
 
 def _baselines_of(name: str, figures: dict[str, float]) -> list[str]:
-    return [other for other in figures if other.endswith("baseline") and name in ("accuracy", "reward")]
+    judged = name in ("accuracy", "reward")
+    return [other for other in figures if other.endswith(f"_{name}") or (judged and other.endswith("baseline"))]
 
 
 def smooth(values: Sequence[float]) -> list[float]:

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
+from textwrap import wrap
 
 import torch
 from torch.distributed import DistError
@@ -28,6 +29,7 @@ from shapeguard.train.task import Task
 
 DONE, INTERRUPTED = 0, 130
 _PROBLEMS_SHOWN = 5
+_COLUMNS = 100
 
 
 def run_train(options: Options) -> int:
@@ -77,7 +79,7 @@ def _rehearse(task: Task, options: Options) -> int:
 def _opening(trainer: TaskTrainer) -> Iterator[str]:
     task = trainer.task
     parameters = sum(int(parameter.numel()) for parameter in task.model.parameters() if parameter.requires_grad)
-    yield f"data          {task.about_data}"
+    yield from wrap(f"data          {task.about_data}", width=_COLUMNS, subsequent_indent=" " * 14)
     yield f"              {task.records:,} to train on, {len(task.held_out):,} held out" + (
         f", {len(task.problems):,} left out:" if task.problems else ""
     )
@@ -153,6 +155,8 @@ def _told_plainly(options: Options) -> Iterator[None]:
             "smaller --longest"
         ) from error
     except Exception as error:
+        if isinstance(error, OSError) and str(error.filename).startswith(str(options.output)) and not _is_full(error):
+            raise UsageError(f"can't write to {options.output}: {error.strerror}; name another --output") from error
         if not _is_full(error):
             raise
         raise UsageError(

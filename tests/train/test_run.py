@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -184,6 +185,11 @@ def test_output_that_is_a_file(asked):
     asked.output.write_text("")
     assert f"{asked.output} is a file" in refused(asked)
     assert f"{asked.output} is a file" in refused(changed(asked, output=asked.output / "deeper"))
+
+
+@pytest.mark.skipif(not Path("/proc/self").is_dir(), reason="no folder here that nobody may write to")
+def test_output_that_nobody_may_write(asked):
+    assert "can't write to /proc/run: " in refused(changed(asked, output=Path("/proc/run")))
 
 
 @pytest.mark.parametrize(
