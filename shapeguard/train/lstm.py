@@ -52,6 +52,11 @@ class LSTMTask(NextTokenTask):
     def __init__(self, lstm: NextTokenLSTM, *args: Any, **kwargs: Any) -> None:
         super().__init__(LSTMWithLoss(lstm), *args, **kwargs)
 
+    @property
+    def called(self) -> str:
+        """What is trained and saved; the loss is around it."""
+        return type(self.model.lstm).__name__
+
     def predict(self, model: nn.Module, batch: Batch) -> Float[Tensor, "batch seq vocab"]:
         """Logits of real tokens; elsewhere they are 0."""
         logits: Tensor = model(batch["input_ids"], batch["attention_mask"].sum(dim=1))

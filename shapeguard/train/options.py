@@ -75,22 +75,27 @@ TASKS: dict[str, tuple[str, dict[str, Any]]] = {
     ),
 }
 """Each task: what it trains, and what it does unless told otherwise."""
+OF_PRETRAINED = 5e-5
+"""The learning rate of a model that knows something already."""
 _WINDOWED = ("lstm", "lm")
 
 
 def make_options(task: str, **chosen: Any) -> Options:
     """What the command line makes of the same words."""
     defaults = {"data": "standard-library", "output": Path("runs") / task, **TASKS[task][1]}
+    if chosen.get("model") is not None:
+        defaults["learning_rate"] = OF_PRETRAINED
     return Options(task=task, **{**defaults, **chosen})
 
 
 def command_of(options: Options) -> str:
     """The command that asks for the same."""
-    usual = make_options(options.task)
+    usual = make_options(options.task, model=options.model)
     words = ["shapeguard", "train", options.task]
     for field in fields(Options):
         value = getattr(options, field.name)
-        if value == getattr(usual, field.name) or field.name in ("resume", "overwrite", "dry_run"):
+        usually = None if field.name == "model" else getattr(usual, field.name)
+        if value == usually or field.name in ("resume", "overwrite", "dry_run"):
             continue
         if field.name == "buckets":
             words.append("--no-buckets")
@@ -108,15 +113,17 @@ def add_tasks(train: argparse.ArgumentParser) -> None:
         parser = tasks.add_parser(name, help=what, description=f"Train {what}.")
         _add_data(parser, name)
         _add_model(parser, name)
-        _add_course(parser)
-        parser.set_defaults(output=Path("runs") / name, **defaults)
+        _add_course(parser, defaults["learning_rate"])
+        parser.set_defaults(output=Path("runs") / name, **{**defaults, "learning_rate": None})
         _tell_defaults(parser)
 
 
 def read_options(chosen: argparse.Namespace) -> Options:
     """The options that were chosen on the command line."""
     given = {field.name: getattr(chosen, field.name) for field in fields(Options) if hasattr(chosen, field.name)}
-    return Options(**{**given, "settings": tuple(given["settings"])})
+    if given["learning_rate"] is None:
+        del given["learning_rate"]
+    return make_options(given.pop("task"), **{**given, "settings": tuple(given["settings"])})
 
 
 def _add_data(parser: argparse.ArgumentParser, task: str) -> None:
@@ -173,14 +180,19 @@ def _add_model(parser: argparse.ArgumentParser, task: str) -> None:
         model.add_argument("--vocabulary", type=_count, metavar="N", help="tokens of a tokenizer learned from the data")
 
 
-def _add_course(parser: argparse.ArgumentParser) -> None:
+def _add_course(parser: argparse.ArgumentParser, rate: float) -> None:
     course = parser.add_argument_group("training")
     course.add_argument("--output", type=Path, metavar="FOLDER", help="where everything is written")
     course.add_argument("--batch", type=_count, metavar="N", help="records in a step, over all processes")
     course.add_argument("--accumulate", type=_count, default=1, metavar="N", help="parts in which a step is computed")
     course.add_argument("--epochs", type=float, metavar="X", help="passes over the data")
     course.add_argument("--steps", type=_count, metavar="N", help="steps, instead of --epochs")
-    course.add_argument("--learning-rate", type=float, metavar="X", help="the highest learning rate")
+    course.add_argument(
+        "--learning-rate",
+        type=float,
+        metavar="X",
+        help=f"the highest learning rate (default: {rate:g}, or {OF_PRETRAINED:g} with --model)",
+    )
     course.add_argument("--warmup", type=float, metavar="X", help="the share of the steps until it is reached")
     course.add_argument("--evaluations", type=_count, metavar="N", help="evaluations in the course of the run")
     course.add_argument("--patience", type=_count, metavar="N", help="stop after so many without progress")

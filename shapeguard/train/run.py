@@ -90,8 +90,7 @@ def _opening(trainer: TaskTrainer) -> Iterator[str]:
     precision = "bfloat16" if trainer.args.bf16 else "float16" if trainer.args.fp16 else "float32"
     processes = f" in {trainer.args.world_size} processes" if trainer.args.world_size > 1 else ""
     yield (
-        f"model         {type(task.model).__name__}, {parameters:,} parameters, {precision} on "
-        f"{trainer.args.device.type}{processes}"
+        f"model         {task.called}, {parameters:,} parameters, {precision} on {trainer.args.device.type}{processes}"
     )
     yield f"steps         {trainer.args.max_steps:,} of {trainer.options.batch}"
 

@@ -40,6 +40,11 @@ class Task(ABC):
         """How many records there are to learn from."""
         return len(self.train)
 
+    @property
+    def called(self) -> str:
+        """What the model is."""
+        return type(self.model).__name__
+
     @abstractmethod
     def collate(self, items: Sequence[Any]) -> Batch:
         """Items as a batch."""
