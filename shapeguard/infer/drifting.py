@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from shapeguard.diagnostics import Diagnostic, Edit, Fix, Span
 from shapeguard.infer.values import External, as_size, certain
-from shapeguard.ops.values import Tensor
+from shapeguard.ops.values import Module, Tensor
 from shapeguard.shapes.axis_words import split_axes
 from shapeguard.shapes.compare import compare
 from shapeguard.shapes.dim import Dim, as_int, names, substitute
@@ -61,7 +61,9 @@ def weigh_comment(
     own = not evaluator.reporter.trusting
     found = contradiction(about, "the comment", stated, known.shape, evaluator.scope, words, own=own)
     if found is None and node.value is not None:
-        found = of_padded(evaluator, about, "the comment", stated, node.value)
+        found = of_padded(evaluator, about, "the comment", stated, node.value) or of_written(
+            evaluator, about, "the comment", stated, node.value
+        )
     if found is None:
         learn(words, stated, known.shape, evaluator.scope)
     else:
@@ -72,7 +74,7 @@ def weigh_comment(
 
 def is_clear(stated: ProseShape) -> bool:
     """Whether it can't be doubted how many axes are stated."""
-    if len(stated.axes) == 1 and _CROSSED_WORDS.search(stated.text):
+    if len(stated.axes) == 1 and (_CROSSED_WORDS.search(stated.text) or " " in _inside(stated.text).strip(" ,")):
         return False
     # `(batch, seq dim)` and `(b, t. d)` have lost a comma, `(b, t x d)` is of two axes or of three.
     return not any(
@@ -204,6 +206,65 @@ def of_padded(
     right = (pieces[1], pieces[0], *pieces[2:])
     sentence = f"{about} is ({', '.join(right)}), {source} says {stated.text}: `pad_sequence` puts the steps first"
     return Contradiction(sentence, right, is_form=True)
+
+
+_MAKES_SHAPES = frozenset({"view", "reshape", "expand", "new_zeros", "new_ones", "new_empty"})
+_TORCH_MAKES_SHAPES = frozenset({"zeros", "ones", "rand", "randn", "empty"})
+
+
+def of_written(
+    evaluator: Evaluator, about: str, source: str, stated: ProseShape, node: ast.expr
+) -> Contradiction | None:
+    """A claim in the very words of `x.view(b, g, g, d)`, in another order."""
+    match node:
+        case ast.Call(func=ast.Attribute(attr=name) as func, args=given) if not any(
+            each.arg is None for each in node.keywords
+        ):
+            function = evaluator.resolve(func)
+        case _:
+            return None
+    external = function.name if isinstance(function, External) else ""
+    if name not in _MAKES_SHAPES and external.removeprefix("torch.") not in _TORCH_MAKES_SHAPES:
+        return None
+    if external and name in _MAKES_SHAPES:
+        given = given[1:]
+    if len(given) == 1 and isinstance(given[0], ast.Tuple | ast.List):
+        given = given[0].elts
+    written = tuple(each.id if isinstance(each, ast.Name) else "" for each in given)
+    pieces = tuple(stated.text.split()) if stated.text[:1] not in "([" and "," not in stated.text else pieces_of(stated)
+    if not all(written) or len(written) != len(stated.axes) or pieces is None or pieces == written:
+        return None
+    if sorted(pieces) != sorted(written):
+        return None
+    sentence = f"{about} is ({', '.join(written)}), {source} says {stated.text}"
+    return Contradiction(sentence, written, is_form=True)
+
+
+_ATTENTION = frozenset({"in_proj_weight", "num_heads", "batch_first"})
+_OF_EACH_HEAD = 4
+
+
+def of_averaged(
+    evaluator: Evaluator, about: str, source: str, stated: ProseShape, node: ast.expr, at: int
+) -> Contradiction | None:
+    """A claim of an axis of heads in the weights that `nn.MultiheadAttention` gives, which it averages over them."""
+    if at != 1 or not isinstance(node, ast.Call) or not isinstance(node.func, ast.Name | ast.Attribute):
+        return None
+    if stated.variadic is not None or len(stated.axes) != _OF_EACH_HEAD:
+        return None
+    match node.func:
+        case ast.Attribute(value=ast.Name(id="self"), attr=name):
+            layer = evaluator.attribute(evaluator.lookup("self"), name)
+        case _:
+            layer = evaluator.resolve(node.func)
+    layer = certain(layer)
+    named = {each.arg for each in node.keywords}
+    if not isinstance(layer, Module) or not layer.attributes.keys() >= _ATTENTION:
+        return None
+    if {None, "average_attn_weights"} & named or len(node.args) > 6:  # noqa: PLR2004 - the flag's place
+        return None
+    sentence = f"{about} has no axis of heads, {source} says {stated.text}: the layer gives their average"
+    return Contradiction(sentence, is_form=True)
 
 
 def count_of(count: int) -> str:

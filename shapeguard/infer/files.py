@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable
 from functools import cache, cached_property
 from pathlib import Path
@@ -24,6 +25,8 @@ Load = Callable[["File"], None]
 """Binds the names that a file's statements bind, in its scope."""
 
 _LARGEST = 2_000_000
+_MAY_SAY = re.compile(r"#+\s*(?:\w+(?: \w+){2,5}\s*$|\w.*[\[(]|[\[(]|\w.*\w(?:\sx\s|, ?)\w)")
+"""Comments in which `comment_shape` may find a shape, or that are nothing but some words."""
 _NEVER_READ = frozenset({"torch", "jaxtyping", "numpy", "builtins", "typing"})
 
 
@@ -58,6 +61,15 @@ class File:
             return ()
         comments = self.source.comments.values()
         return tuple(each.line for each in comments if not each.alone and self.comment_shape(each.line) is not None)
+
+    @cached_property
+    def lone_comments(self) -> frozenset[int]:
+        """The lines that hold nothing but a comment which may say of a shape."""
+        if not self.is_checked:
+            return frozenset()
+        return frozenset(
+            each.line for each in self.source.comments.values() if each.alone and _MAY_SAY.match(each.text)
+        )
 
     def comment_shape(self, line: int) -> ProseShape | None:
         """What the comment on a line says of a shape; nothing in files that are only imported."""

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from shapeguard.diagnostics import Diagnostic
 from shapeguard.infer.along import judge_cosine, judge_doubled, judge_picked, judge_spread, judge_stacked
 from shapeguard.infer.mixups import judge_alignment, judge_alike, judge_letters, judge_mask
-from shapeguard.infer.order import judge_order, judge_rows
+from shapeguard.infer.order import judge_order, judge_rows, judge_taken
 from shapeguard.infer.outer import judge_kept, judge_outer
 from shapeguard.infer.runs import Run
 from shapeguard.infer.silent import Suspect, Verdict
@@ -44,6 +44,7 @@ def _verdict(
         "loss": lambda: judge_outer(suspect, sources, source, shape_at),
         "kept": lambda: judge_kept(suspect, sources),
         "order": lambda: judge_order(suspect, sources, source),
+        "taken": lambda: judge_taken(suspect, sources, shape_at),
         "rows": lambda: judge_rows(suspect, sources, shape_at),
         "softmax": lambda: judge_softmax(suspect, sources, source, shape_at),
         "softmax layer": lambda: judge_softmax(suspect, sources, source, shape_at),

@@ -10,7 +10,7 @@ from shapeguard.diagnostics import Edit, Fix
 from shapeguard.infer.silent import Part, Suspect, Verdict
 from shapeguard.infer.sources import Sources
 from shapeguard.infer.steps import BATCHES, is_module
-from shapeguard.infer.weights import axis_of
+from shapeguard.infer.weights import axis_of, operands_of
 from shapeguard.shapes.dim import Dim, names
 from shapeguard.shapes.shape import Shape
 from shapeguard.source.file import Source
@@ -160,7 +160,7 @@ def judge_letters(suspect: Suspect, source: Source) -> Verdict | None:
     if not isinstance(equation, ast.Constant) or not isinstance(equation.value, str):
         return None
     inputs = equation.value.replace(" ", "").partition("->")[0].split(",")
-    operands = node.args[1:]
+    operands = operands_of(node)
     if len(inputs) != len(operands):
         return None
     swapped = _swapped(inputs, operands)

@@ -60,6 +60,54 @@ def judge_rows(suspect: Suspect, sources: Sources, shape_at: Callable[[ast.expr]
     return Verdict(*_CODE, message, notes)
 
 
+def judge_taken(suspect: Suspect, sources: Sources, shape_at: Callable[[ast.expr], Shape | None]) -> Verdict | None:
+    """What is said of rows that one index takes of several values side by side, which were flattened in different orders."""
+    node = suspect.node
+    assert isinstance(node, ast.Subscript)
+    axes = suspect.parts[0].shape.axes or ()
+    for other in _beside(node, sources):
+        known = shape_at(other.value)
+        if known is None or not known.axes or known.axes[0].size != axes[0].size:
+            continue
+        if shapes.same_order(axes[0], known.axes[0]) is not False:
+            continue
+        mine, theirs = show(axes[0].factors or ()), show(known.axes[0].factors or ())
+        one, first = (" ".join(ast.unparse(each).split()) for each in (node, other))
+        message = f"`{one}` and `{first}` take rows that were flattened in another order: {mine} in one, {theirs} in the other"
+        return Verdict(
+            *_CODE, message, (*suspect.notes, f"taken on line {node.lineno}"), place=_stored(node.value, sources)
+        )
+    return None
+
+
+def _beside(node: ast.Subscript, sources: Sources) -> list[ast.Subscript]:
+    """What the same index takes rows of in the same tuple or call, before it."""
+    holder = sources.parents.get(node)
+    around = holder if not isinstance(holder, ast.keyword) else sources.parents.get(holder)
+    parts: list[ast.expr] = []
+    match around:
+        case ast.Tuple(elts=parts) | ast.List(elts=parts) | ast.Dict(values=parts):
+            pass
+        case ast.Call(args=arguments, keywords=keywords):
+            parts = [*arguments, *(each.value for each in keywords)]
+    before = parts[: parts.index(node)] if node in parts else []
+    text = ast.unparse(node.slice)
+    return [each for each in before if isinstance(each, ast.Subscript) and ast.unparse(each.slice) == text]
+
+
+def _stored(node: ast.expr, sources: Sources) -> ast.expr | None:
+    """What is put into an attribute of self, once in the file; or into a name."""
+    if isinstance(node, ast.Name):
+        return sources.made(node)
+    text = ast.unparse(node)
+    put = [
+        each.value
+        for each in ast.walk(sources.tree)
+        if isinstance(each, ast.Assign) and any(ast.unparse(target) == text for target in each.targets)
+    ]
+    return put[0] if len(put) == 1 else None
+
+
 def _made_of_rows(sources: Sources, owner: ast.expr) -> ast.Call | None:
     """The call of a model, or of a function of unknown make, that a value comes from."""
     for _ in range(_DEEPEST):

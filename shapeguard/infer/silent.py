@@ -220,6 +220,10 @@ def chosen(evaluator: Evaluator, node: ast.Subscript, owner: Any, index: Any) ->
         parts = _parts((node.value, node.slice), (owner, index))
         if len(parts) == 2 and not (evaluator.quiet or evaluator.aside or evaluator.reporter.guessing):  # noqa: PLR2004 - a pair
             _pair_rows(evaluator, node, *parts)
+    elif type(owner) is Tensor and type(node.slice) is ast.Name and owner.shape.axes and not evaluator.quiet:
+        factors = owner.shape.axes[0].factors
+        if factors is not None and len(factors) > 1 and not (evaluator.aside or evaluator.reporter.guessing):
+            _note(evaluator, node, "taken", (Part(node.value, owner.shape),), None)
 
 
 def _pair_rows(evaluator: Evaluator, node: ast.expr, left: Part, right: Part) -> None:

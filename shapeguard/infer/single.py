@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from shapeguard.diagnostics import Diagnostic, Edit, Fix, Span
 from shapeguard.infer.renaming import substituted
+from shapeguard.infer.steps import call_of
 from shapeguard.infer.supposing import Heard, Looked, Trial
 from shapeguard.infer.values import Exhausted, certain
 from shapeguard.ops.values import Tensor
@@ -29,6 +30,9 @@ _NEVER_ONE = re.compile(
 """Sizes that nobody sets to 1."""
 _BEYOND = re.compile(rf"(\w+){_MORE} ?\+ ?1\b")
 """A name plus one, as sizes that are surely longer than 1 are written."""
+_REDUCES = frozenset(
+    {"mean", "sum", "std", "var", "amax", "amin", "argmax", "argmin", "softmax", "log_softmax", "logsumexp"}
+)
 _RANK = frozenset({"dim", "ndim", "ndimension"})
 
 
@@ -80,7 +84,12 @@ def weigh_sizes(looked: Looked, known: Mapping[ast.expr, Tensor]) -> None:
         place = None if single is None else _first_lost(places, name, longer, single)
         if single is None or place is None or place.node in told:
             continue
-        effect = _failure(longer, single) or _passes(looked, longer, single) or _returned(looked, longer, single)
+        effect = (
+            _failure(longer, single)
+            or _passes(looked, longer, single)
+            or _reduces(looked, longer, single)
+            or _returned(looked, longer, single)
+        )
         if effect is not None:
             told.add(place.node)
             _report(looked, place, name, effect, single)
@@ -172,6 +181,27 @@ def _passes(looked: Looked, longer: Trial, single: Trial) -> _Effect | None:
             left = _named(after).sizes
             over_what = f"`{left[0]}`" if left else "a number"
             return _Effect(f"line {value.lineno} then goes over {over_what}", what)
+    return None
+
+
+def _reduces(looked: Looked, longer: Trial, single: Trial) -> _Effect | None:
+    """What is then reduced over another axis, which has a number and is the next one."""
+    for node in ast.walk(looked.function.node):
+        call = call_of(node)
+        if call is None or call.name not in _REDUCES or call.axes is None or len(call.axes) != 1:
+            continue
+        before, after = longer.seen.get(call.of), single.seen.get(call.of)
+        if before is None or after is None or not before.axes or not after.axes or len(after.axes) >= len(before.axes):
+            continue
+        at = call.axes[0]
+        if not 0 <= at < len(after.axes):
+            continue
+        was, now = before.axes[at].size, after.axes[at].size
+        if was is None or now is None or was == now or now not in (before.sizes or ())[at + 1 :]:
+            continue
+        over, whole = _named(Shape((after.axes[at],))).sizes, _named(after)
+        says = f"line {getattr(node, 'lineno', 0)} is then over `{over[0] if over else now}`"
+        return _Effect(says, f"line {getattr(node, 'lineno', 0)}: {_text(call.of)} is {whole}: {_text(node)}")
     return None
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
-from shapeguard.infer import drift, operators, remarks
+from shapeguard.infer import apart, drift, operators, remarks
 from shapeguard.infer.assertions import learn
 from shapeguard.infer.changes import fills_once
 from shapeguard.infer.claims import annotated, shape_text
@@ -56,8 +56,11 @@ class Body(Targets):
         """`a = b = value`."""
         result = self.value(node.value)
         result = remarks.applied(self, node, result)
+        told = () if self.reporter.guessing else apart.claims(self, node)
         for target in node.targets:
             self.assign(target, result, node.value)
+        if told:
+            apart.weigh(self, node, result, told)
 
     def annotated_assignment(self, node: ast.AnnAssign) -> None:
         """`a: Float[Tensor, "b"] = value`."""

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import TypeAlias
 
 from shapeguard.diagnostics import Edit, Fix
+from shapeguard.infer.repeating import of_each
 from shapeguard.infer.silent import Suspect, Verdict
 from shapeguard.infer.sources import Sources
 from shapeguard.infer.steps import is_module, written
@@ -39,7 +40,8 @@ def judge_softmax(suspect: Suspect, sources: Sources, source: Source, shape_at: 
     if product is None:
         return verdict
     rank = _rank(suspect, product)
-    for value, around in sources.uses(suspect.node):
+    for value, holder in sources.uses(suspect.node):
+        around = _around(value, holder, sources)
         if isinstance(around, ast.Call) and _equation(around) is not None:
             verdict = _judge_letters(suspect, product, value, around, given, rank, source)
         else:
@@ -47,6 +49,20 @@ def judge_softmax(suspect: Suspect, sources: Sources, source: Source, shape_at: 
         if verdict is not None and not _is_assigned(product, value, around, sources):
             return verdict
     return None
+
+
+def _around(value: ast.expr, holder: ast.AST, sources: Sources) -> ast.AST:
+    """What a value stands in: an einsum, for one in the list of its operands."""
+    outer = sources.parents.get(holder) if isinstance(holder, ast.List | ast.Tuple) else None
+    return outer if isinstance(outer, ast.Call) and value in operands_of(outer) else holder
+
+
+def operands_of(call: ast.Call) -> list[ast.expr]:
+    """The operands of an einsum, given one by one or as a list."""
+    match call.args[1:]:
+        case [ast.List(elts=operands) | ast.Tuple(elts=operands)]:
+            return operands
+    return call.args[1:]
 
 
 def _is_assigned(product: ast.expr, value: ast.expr, around: ast.AST, sources: Sources) -> bool:
@@ -64,8 +80,8 @@ def _factors(node: ast.AST) -> tuple[ast.expr | None, ast.expr | None]:
     match node:
         case ast.BinOp(left=left, op=ast.MatMult(), right=right):
             return left, right
-        case ast.Call(args=[_, one, other]) if _equation(node) is not None:
-            return one, other
+        case ast.Call() if _equation(node) is not None and len(operands_of(node)) == _PAIR:
+            return operands_of(node)[0], operands_of(node)[1]
         case ast.Call(func=ast.Attribute(value=owner, attr=name), args=arguments) if name in _PRODUCTS:
             factors = arguments[:2] if is_module(owner) else [owner, *arguments[:1]]
             return (factors[0], factors[1]) if len(factors) == _PAIR else (None, None)
@@ -120,7 +136,7 @@ def _judge_letters(
 ) -> Verdict | None:  # fmt: skip
     """Weights that go into an einsum: the letter of the softmax's axis has to be one that is summed over."""
     equation = _equation(around)
-    operands = around.args[1:]
+    operands = operands_of(around)
     if equation is None or value not in operands or len(equation[0]) != len(operands):
         return None
     letters = equation[0][operands.index(value)]
@@ -285,8 +301,8 @@ def judge_join(suspect: Suspect, sources: Sources, source: Source) -> Verdict | 
     node = suspect.node
     assert isinstance(node, ast.Call)
     assert isinstance(node.func, ast.Attribute)
-    items = sources.same_axes(node.args[0])
-    if not isinstance(items, ast.ListComp) or not _calls_each(items):
+    items = of_each(node.args[0], sources)
+    if items is None:
         return None
     given = axis_of(ast.Call(node.func, node.args, node.keywords))
     along = 0 if given is None else given[0]
@@ -323,18 +339,6 @@ def _behind(node: ast.expr, sources: Sources) -> list[tuple[ast.expr, ast.Call]]
             elif isinstance(around, ast.Call) and name in ("softmax", "log_softmax"):
                 waiting.append(around)
     return found
-
-
-def _calls_each(items: ast.ListComp) -> bool:
-    """Whether a comprehension calls each of several functions with one and the same value."""
-    if len(items.generators) != 1 or not isinstance(items.generators[0].target, ast.Name):
-        return False
-    name = items.generators[0].target.id
-    match items.elt:
-        case ast.Call(func=ast.Name(id=function), args=arguments) if function == name and arguments:
-            used = {part.id for argument in arguments for part in ast.walk(argument) if isinstance(part, ast.Name)}
-            return name not in used
-    return False
 
 
 def _text(node: ast.AST) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from shapeguard.lint.columns import column_of
+from shapeguard.lint.lookups import looked_up, product_of
 from shapeguard.lint.losses import losses
 from shapeguard.lint.reading import Reading, argument, last_name, number, receiver
 from shapeguard.lint.rows import roots, row_of
@@ -64,6 +65,8 @@ def meetings(file: Reading) -> Iterator[Meeting]:
 def _has_columns(file: Reading) -> bool:
     if any(number(argument(each, 1, "out_features")) == 1 for each in file.calls("Linear")):
         return True
+    if any(number(argument(each, 1, "embedding_dim")) == 1 for each in file.calls("Embedding")):
+        return True
     if next(file.calls("gather"), None) is not None:
         return True
     return any(keyword.arg in {"keepdim", "keepdims"} for keyword in file.all(ast.keyword))
@@ -90,6 +93,8 @@ def _pairs(file: Reading) -> Iterator[tuple[ast.expr, ast.expr, ast.expr]]:
 def evidence(file: Reading, meeting: Meeting) -> Evidence | None:
     """What tells that the other side of a step is a row of as many numbers."""
     parts = list(leaves(file, meeting.other))
+    if meeting.made.kind == "looked up":
+        return _of_ids(file, meeting, parts)
     return (
         _of_labels(file, meeting, parts)
         or _met_squeezed(file, meeting, parts)
@@ -127,6 +132,16 @@ def leaves(file: Reading, node: ast.expr, left: int = _DEEPEST) -> Iterator[ast.
             yield node
     for part in parts:
         yield from leaves(file, part, left - 1)
+
+
+def _of_ids(file: Reading, meeting: Meeting, parts: list[ast.expr]) -> Evidence | None:
+    """The product of what was looked up for the same ids, summed over its last axis."""
+    ids = looked_up(file, meeting.made.node)
+    for part in parts:
+        if ids is not None and product_of(file, part, ids):
+            made = file.origin(part)
+            return Evidence(f"`{file.text(made)}` has one number for each of `{file.text(ids)}`", made, part)
+    return None
 
 
 def _of_labels(file: Reading, meeting: Meeting, parts: list[ast.expr]) -> Evidence | None:

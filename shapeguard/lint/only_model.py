@@ -8,7 +8,9 @@ import re
 from shapeguard.lint.making import class_named, functions_called, is_overridden, method_of, unmoved
 from shapeguard.lint.reading import Reading
 
-_MODEL = re.compile(r"(^|_)(model|net|network|policy|critic|actor|classifier|encoder|decoder|discriminator)$")
+_MODEL = re.compile(
+    r"(^|_)(model|net|network|policy|critic|actor|classifier|encoder|decoder|discriminator|target|online|frozen|teacher|student)$"
+)
 
 
 def called(file: Reading, call: ast.Call) -> list[ast.FunctionDef]:
@@ -26,12 +28,24 @@ def called(file: Reading, call: ast.Call) -> list[ast.FunctionDef]:
     forwards = [each for each in file.all(ast.FunctionDef) if each.name == "forward"]
     if len(forwards) > 1:
         forwards = [each for each in forwards if file.class_of(each) is not here]
+    name = func.id.lower()
+    if len(forwards) > 1:
+        forwards = _fitting(file, name, forwards, len(call.args))
     owner = file.class_of(forwards[0]) if len(forwards) == 1 else None
     if owner is None or any(each.id == owner.name for each in file.all(ast.Name)):
         return found
-    name = func.id.lower()
     is_named = bool(_MODEL.search(name)) or name in owner.name.lower()
     return forwards if is_named and len(call.args) == len(forwards[0].args.args) - 1 else found
+
+
+def _fitting(file: Reading, name: str, forwards: list[ast.FunctionDef], count: int) -> list[ast.FunctionDef]:
+    """Those that take so many values; of these the ones whose class is called like the model, if there are any."""
+    found = [each for each in forwards if len(each.args.args) - 1 == count]
+    owners = [file.class_of(each) for each in found]
+    named = [
+        each for each, owner in zip(found, owners, strict=True) if owner is not None and name in owner.name.lower()
+    ]
+    return named or found
 
 
 def _annotated(file: Reading, annotation: ast.expr) -> list[ast.FunctionDef]:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from shapeguard.lint.averages import enclosing
-from shapeguard.lint.masks import named_mask
-from shapeguard.lint.pooling import unread
+from shapeguard.lint.masks import mask_of, named_mask
+from shapeguard.lint.padding import is_pad, summed_row
+from shapeguard.lint.pooling import KEYS, is_unread, masked_states, unread
 from shapeguard.lint.reading import Function, Reading, argument, last_name, number
 from shapeguard.lint.recurrence import Given, Recurrences
 from shapeguard.lint.thin import thin
@@ -16,6 +18,8 @@ from shapeguard.lint.thin import thin
 _LAST = -1
 _STEPS = (1, _LAST)
 _DEEPEST = 10
+_CONTINUES = re.compile(r"generat|sampl|decod|next|step|rollout|act$", re.IGNORECASE)
+_LEFT = re.compile(r"\bleft\b|\bflip\(|left_pad|pad_left")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +45,7 @@ def ends(file: Reading) -> Iterator[End]:
     for node in file.all(ast.Subscript):
         if is_last_step(node) and isinstance(node.ctx, ast.Load):
             yield from _of_unpacked(file, node)
+            yield from _of_told(file, node)
             given = layers.of(node.value)
             if given is not None and given.kind == "output" and given.first:
                 yield from _of_padded(file, node, given)
@@ -68,6 +73,69 @@ def _of_padded(file: Reading, node: ast.Subscript, given: Given) -> Iterator[End
     if padded is not None:
         message = f"`{file.text(node)}` is what the layer makes of padding in shorter rows: {padded}"
         yield End(node, message, "take the last step that the lengths tell, row by row")
+
+
+def _of_told(file: Reading, node: ast.Subscript) -> Iterator[End]:
+    """The last step of what an encoder of torch gives that is told the padding, in a file that puts it at the end."""
+    function = enclosing(file, node)
+    states = masked_states(file, node.value) if "key_padding_mask" in file.source.text else None
+    if states is None or isinstance(function, ast.Lambda | None) or _CONTINUES.search(function.name):
+        return
+    if not any((each.arg or "") in KEYS for each in states.call.keywords) or "batch_first=True" not in file.source.text:
+        return
+    where = _pads_at_end(file)
+    if where is not None:
+        message = f"`{file.text(node)}` is padding in shorter rows: `{file.text(where)}` puts it at the end"
+        yield End(node, message, "take the last step that the mask tells, row by row")
+
+
+def _pads_at_end(file: Reading) -> ast.Call | None:
+    """The only way in which a file pads rows, if that is at their end."""
+    if _LEFT.search(file.source.text):
+        return None
+    found = list(file.calls("pad_sequence"))
+    return (
+        found[0] if found and not any(each.arg == "padding_side" for call in found for each in call.keywords) else None
+    )
+
+
+def unread_counts(file: Reading, function: Function) -> list[str]:
+    """The parameters that a function doesn't read, and that calls in the file give the number of tokens of each row."""
+    if not isinstance(function, ast.FunctionDef):
+        return []
+    plain = [*function.args.posonlyargs, *function.args.args]
+    found = []
+    for place, each in enumerate(plain[: len(plain) - len(function.args.defaults)]):
+        at = place - (plain[0].arg == "self")
+        if at < 1 or named_mask(each.arg, each.arg) is not None or not is_unread(each.arg, function):
+            continue
+        given = [one for call in _calls_with(file, each.arg) if (one := argument(call, at, each.arg)) is not None]
+        if given and all(last_name(one) == each.arg and _counts_tokens(file, one) for one in given):
+            found.append(each.arg)
+    return found
+
+
+def _calls_with(file: Reading, name: str) -> Iterator[ast.Call]:
+    """The calls that are given something of this name."""
+    for read in file.all(ast.Name):
+        if read.id == name and isinstance(read.ctx, ast.Load):
+            around = file.parent(read)
+            around = file.parent(around) if isinstance(around, ast.keyword) else around
+            if isinstance(around, ast.Call) and around.func is not read:
+                yield around
+
+
+def _counts_tokens(file: Reading, node: ast.expr) -> bool:
+    """Whether it is `(ids != 0).sum(1)`, or the sum of a mask."""
+    counted = summed_row(file.origin(node))
+    match counted:
+        case None:
+            return False
+        case ast.Compare(ops=[ast.NotEq()], comparators=[pad]):
+            return number(pad) == 0 or is_pad(pad)
+        case ast.Call(func=ast.Attribute(attr="ne"), args=[pad]):
+            return number(pad) == 0 or is_pad(pad)
+    return mask_of(file, counted) is not None
 
 
 def _final_states(file: Reading, statement: ast.Assign, layers: Recurrences) -> Iterator[End]:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from shapeguard.lint.columns import column_of
 from shapeguard.lint.making import returned
 from shapeguard.lint.only_model import called
-from shapeguard.lint.reading import Reading, last_name
+from shapeguard.lint.reading import Reading, argument, last_name, number
 from shapeguard.lint.thin import items_of
 from shapeguard.shapes.dim import as_int
 
@@ -27,7 +27,7 @@ def row_of(file: Reading, node: ast.expr, left: int = DEEPEST) -> ast.expr | Non
     is_row = _by_shape(file, node)
     if is_row is not None:
         return node if is_row else None
-    if column_of(file, node) == "row":
+    if column_of(file, node) == "row" or _is_of_actions(node):
         return node
     match node:
         case ast.Name():
@@ -41,6 +41,15 @@ def row_of(file: Reading, node: ast.expr, left: int = DEEPEST) -> ast.expr | Non
             stored = [] if owner is None else file.assigned(owner, attribute)
             return node if len(stored) == 1 and _is_made_for_one_size(file, stored[0]) else None
     return None
+
+
+def _is_of_actions(node: ast.expr) -> bool:
+    """Whether the likelihoods of the parts of an action are added up, which leaves one for each row."""
+    match node:
+        case ast.Call(func=ast.Attribute(value=ast.Call(func=inner), attr="sum")) if last_name(inner) == "log_prob":
+            kept = any(each.arg in {"keepdim", "keepdims"} for each in node.keywords) or len(node.args) > 1
+            return not kept and number(argument(node, 0, "dim", "axis")) in {1, -1}
+    return False
 
 
 def _by_shape(file: Reading, node: ast.expr) -> bool | None:

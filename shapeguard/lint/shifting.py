@@ -58,13 +58,19 @@ def token_losses(file: Reading) -> tuple[TokenLoss, ...]:
     return tuple(_token_losses(file))
 
 
-def _token_losses(file: Reading) -> Iterator[TokenLoss]:
+def uncut_losses(file: Reading) -> tuple[TokenLoss, ...]:
+    """Those whose targets are the very thing that the model reads, whatever it is called, with nothing cut off."""
+    found = _token_losses(file, named=False)
+    return tuple(each for each in found if each.model is not None and not each.logits.cuts and not each.targets.cuts)
+
+
+def _token_losses(file: Reading, *, named: bool = True) -> Iterator[TokenLoss]:
     for call, scores, target, gathers in sites(file):
         targets = sequence(file, target)
         logits = None if targets is None else sequence(file, scores, logits=True)
         if logits is None or targets is None:
             continue
-        if not logits.cuts and not targets.cuts and not is_called_tokens(targets.root):
+        if named and not logits.cuts and not targets.cuts and not is_called_tokens(targets.root):
             continue
         model, read = None, Sequence(targets.root)
         for maker, given, outer in _makers(file, logits.root):

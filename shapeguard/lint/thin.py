@@ -9,12 +9,13 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from shapeguard.lint.columns import gives_one
+from shapeguard.lint.lookups import is_of_one, is_single
 from shapeguard.lint.making import class_made, makers, returned
 from shapeguard.lint.only_model import called
 from shapeguard.lint.reading import Reading, argument, last_name, number
 
-Making: TypeAlias = Literal["head", "kept", "gathered", "viewed"]
-"""`head`: by a layer with one output. `kept`: by a reduction that keeps its axis. `gathered`: by `gather(1, places)` at one
+Making: TypeAlias = Literal["head", "kept", "gathered", "viewed", "looked up"]
+"""`head`: by a layer with one output. `looked up`: in a table of one number for each id. `kept`: by a reduction that keeps its axis. `gathered`: by `gather(1, places)` at one
 place a row. `viewed`: by hand, as `view(-1, 1)` does."""
 
 SAME_AXES = frozenset(
@@ -83,7 +84,7 @@ def is_number(file: Reading, node: ast.expr) -> bool:
         case ast.Attribute(value=ast.Name(id="math" | "np")):
             return True
         case ast.Attribute(attr=name):
-            return name.lower() in _NUMBERS
+            return name.lower() in _NUMBERS or is_single(file, node)
         case ast.Name(id=name):
             binding = file.definition(node)
             if binding is not None and isinstance(binding.target, ast.arg):
@@ -190,6 +191,8 @@ def _of_call(file: Reading, call: ast.Call, left: int) -> Thin | None:
         return _of_torch(file, call, name, left)
     if isinstance(call.func, ast.Attribute) and last_name(call.func.value) != "self" and name != "forward":
         return _of_method(file, call, call.func.value, name, left)
+    if is_of_one(file, call):
+        return Thin("looked up", call)
     layers = makers(file, call.func)
     if layers and all(gives_one(file, each) or _ends_in_one(file, each) for each in layers):
         return Thin("head", call)

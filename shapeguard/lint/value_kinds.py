@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
 from shapeguard.lint.binding import bindings_seen
-from shapeguard.lint.making import functions_called, is_changed_in_place, returned
+from shapeguard.lint.making import class_named, functions_called, is_changed_in_place, makers, returned
 from shapeguard.lint.only_model import called
 from shapeguard.lint.reading import Reading, argument, last_name, number
 from shapeguard.lint.sequences import role
@@ -166,6 +166,9 @@ def one_hot(  # noqa: PLR0911 - one a form
     match node:
         case ast.Name():
             return _one_hot_name(file, node, left)
+        case ast.Attribute(value=ast.Name() as owner, attr=attribute) if attribute not in {"T", "mT", "data"}:
+            stored = _stored(file, owner, attribute)
+            return None if stored is None else one_hot(file, stored, left - 1)
         case ast.Subscript(value=ast.Call() as table) if file.is_torch(table, "eye"):
             return OneHot(node, floating=True)
         case ast.Subscript(value=inner, slice=ast.Slice() | ast.Tuple()):
@@ -197,6 +200,29 @@ def _one_hot_name(file: Reading, node: ast.Name, left: int) -> OneHot | None:
                 one_hot(file, value.elts[binding.index], left // 2) if whole and isinstance(value, ast.Tuple) else None
             )
     return found[0] if found and all(found) else None
+
+
+def _stored(file: Reading, owner: ast.Name, attribute: str) -> ast.expr | None:
+    """What a class of the file puts into an attribute, once and alone, where the owner is surely one of these."""
+    kinds = [each for each in file.all(ast.ClassDef) if file.assigned(each, attribute)]
+    if len(kinds) != 1 or len(file.assigned(kinds[0], attribute)) != 1:
+        return None
+    put = [each for each in file.all(ast.Attribute) if each.attr == attribute and isinstance(each.ctx, ast.Store)]
+    return file.assigned(kinds[0], attribute)[0] if len(put) == 1 and _is_of(file, owner, kinds[0]) else None
+
+
+def _is_of(file: Reading, owner: ast.Name, kind: ast.ClassDef) -> bool:
+    """Whether a name stands for an object of a class: by its making, its annotation, or as short for the class."""
+    if owner.id == "self":
+        return file.class_of(owner) is kind
+    binding = file.definition(owner)
+    if binding is None:
+        return False
+    if isinstance(binding.target, ast.arg):
+        stated = binding.target.annotation
+        is_short = len(owner.id) > 2 and owner.id.replace("_", "") in kind.name.lower()  # noqa: PLR2004 - letters
+        return is_short if stated is None else class_named(file, stated) is kind
+    return any(class_named(file, each.func) is kind for each in makers(file, owner))
 
 
 def _functions(file: Reading, call: ast.Call) -> list[ast.FunctionDef]:

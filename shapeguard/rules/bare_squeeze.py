@@ -6,6 +6,8 @@ Flags `.squeeze()` and `torch.squeeze(x)` without an axis:
 
 - as an error where it is seen that the value has a batch beside the axis that is meant, and what is done next needs the
   batch's axis: `.size(0)`, `.shape[0]`, `len`, a loop, an index, `torch.cat`, another axis;
+- as a warning where what was stacked, or looked up for the best `k`, is then reduced over the axis that it has by that:
+  `stack(...).squeeze().mean(dim=0)`, `labels[scores.topk(k, 1).indices].squeeze().mode(dim=1)`;
 - as a warning where the rank of what is returned, stacked or multiplied then depends on the batch;
 - in preview everywhere else, but for what is surely harmless.
 
@@ -51,6 +53,7 @@ from shapeguard.lint.consuming import BREAKING, HARMLESS, Kind, Use, uses_of
 from shapeguard.lint.harmless_squeezes import is_harmless
 from shapeguard.lint.loss_sides import one_sided
 from shapeguard.lint.lost_batches import DONE, Verdict, judged
+from shapeguard.lint.lost_stacks import Lost, lost_stack
 from shapeguard.lint.reading import Reading, last_name
 from shapeguard.lint.rule import Found, Rule
 from shapeguard.lint.squeezing import Meant, Squeeze, bare_squeezes, is_of_indices, repair
@@ -349,6 +352,16 @@ class BareSqueeze(Rule):
             ),
         ),
         (
+            "import torch\ndef spread(nets, x):\n    guesses = []\n    for net in nets:\n"
+            "        guesses.append(net(x).detach())\n    each = torch.stack(guesses, dim=0).squeeze()  # <-\n"
+            "    return torch.std(each, dim=0)\n"
+        ),
+        (
+            "import torch\ndef smoothed(sims, values, k):\n    near, index = torch.topk(sims, k, dim=1)\n"
+            "    found = values[index].squeeze().float()  # <-\n    return found.mean(dim=1)\n"
+        ),
+        "import torch\ndef typical(parts, x):\n    return torch.stack([f(x) for f in parts]).squeeze().median(0).values  # <-\n",
+        (
             "import torch\ndef paired(paths, observed):\n    score = paths.squeeze()  # <-\n"
             "    return score + observed\n"
         ),
@@ -364,6 +377,10 @@ class BareSqueeze(Rule):
         elsewhere: set[ast.Call] | None = None
         found: list[tuple[Verdict, list[Use]]] = []
         for squeeze in bare_squeezes(file):
+            lost = lost_stack(file, squeeze)
+            if lost is not None and "asked" not in {each.kind for each in uses_of(file, squeeze.call)}:
+                yield _of_stack(file, squeeze, lost)
+                continue
             if _is_in_balanced_call(file, squeeze) or is_of_indices(file, squeeze) or is_harmless(file, squeeze):
                 continue
             uses = list(uses_of(file, squeeze.call))
@@ -413,6 +430,13 @@ def _found(file: Reading, one: Verdict) -> Found:
         "error" if breaks and not one.preview else "warning",
         one.preview,
     )
+
+
+def _of_stack(file: Reading, squeeze: Squeeze, lost: Lost) -> Found:
+    text = file.text(lost.reduction)
+    message = f"`{_name_of(file, squeeze)}` loses an axis where one is {lost.how}: `{text}` is then over another one"
+    notes = (f"`{file.text(lost.made)}` has the axis", f"line {lost.reduction.lineno}: {text}")
+    return Found(squeeze.call, message, notes, "name the axis: `.squeeze(-1)`")
 
 
 def _raised(use: Use, meant: Meant | None) -> str:

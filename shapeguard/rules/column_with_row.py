@@ -4,7 +4,7 @@
 
 Flags arithmetic, comparisons and `torch.where` of a column, of shape (batch, 1), with a row, of shape (batch,): the
 result is (batch, batch). The column is one by its making: a layer with one output, as the head of a critic; a reduction
-that keeps its axis; a `gather` of one place a row. That the other side is a row is told by the code, and the finding
+that keeps its axis; a `gather` of one place a row; a table of one number for each id, as biases are. That the other side is a row is told by the code, and the finding
 says by what:
 
 - it meets the same column with its axis taken away elsewhere in the function: `mse_loss(values.squeeze(1), returns)`;
@@ -12,6 +12,7 @@ says by what:
 - a cross entropy takes it for classes, beside `output.argmax(1, keepdim=True)`;
 - it is looked up in a table whose rows are given further axes elsewhere: `table[t].view(-1, 1, 1, 1)`;
 - a loss takes the result with a row;
+- it is the inner product of what was looked up for the same ids: `bias(u) + (users(u) * items(i)).sum(1)`;
 - it is made with one axis, of the same data as the column.
 
 Columns that are put up by hand, by `x[:, None]`, `unsqueeze` or `view(-1, 1)`, are taken for wanted: pairs of all with
@@ -54,6 +55,7 @@ from shapeguard.lint.thin import SAME_AXES
 
 _MOST = 60
 _MEANS = frozenset({"mean", "sum"})
+_LOSSES = ("mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss")
 _HEAD = """import torch
 import torch.nn.functional as F
 from torch import nn
@@ -72,7 +74,7 @@ class ColumnWithRow(Rule):
     code = "SG410"
     name = "column-with-row"
     severity = "warning"
-    words = ("keepdim=True", "keepdims=True", "Linear & 1", "gather(")
+    words = ("keepdim=True", "keepdims=True", "Linear & 1", "gather(", "Embedding & , 1)", "embedding_dim=1")
     valid = (
         _HEAD
         + """def loss(net, obs, returns):
@@ -122,8 +124,67 @@ class Coral(nn.Module):
     def forward(self, x):
         return self.weights(x) + self.bias
 """,
+        """import torch
+from torch import nn
+class Recommender(nn.Module):
+    def __init__(self, n, k):
+        super().__init__()
+        self.users, self.items = nn.Embedding(n, k), nn.Embedding(n, k)
+        self.bias = nn.Embedding(n, 1)
+        self.offset = nn.Parameter(torch.zeros(1))
+    def forward(self, u, i):
+        rows = (self.users(u) * self.items(i)).sum(1, keepdim=True)
+        near = (self.users(u) * self.items(i)).sum(1)
+        return self.bias(u) + rows, self.bias(u).squeeze(-1) + near, self.bias(i) + self.users(u) @ self.offset
+""",
     )
     invalid = (
+        """import torch
+import torch.nn.functional as F
+from torch import nn
+class Actor(nn.Module):
+    def __init__(self, d, a):
+        super().__init__()
+        self.net = nn.Linear(d, a)
+    def forward(self, x):
+        normal = torch.distributions.Normal(self.net(x), 1.0)
+        move = normal.sample()
+        return move, normal.log_prob(move).sum(1)
+class Value(nn.Module):
+    def __init__(self, d):
+        super().__init__()
+        self.out = nn.Linear(d, 1)
+    def forward(self, x, move):
+        return self.out(torch.cat([x, move], 1))
+def step(actor, frozen, online, x, after, reward):
+    move, logp = actor(after)
+    best = frozen(after, move) - 0.1 * logp  # <-
+    return F.smooth_l1_loss(online(x, reward), best)
+""",
+        """import torch
+from torch import nn
+class Glove(nn.Module):
+    def __init__(self, vocab, width):
+        super().__init__()
+        self.words = nn.Embedding(vocab, width)
+        self.context = nn.Embedding(vocab, width)
+        self.word_bias = nn.Embedding(vocab, embedding_dim=1)
+        self.context_bias = nn.Embedding(vocab, embedding_dim=1)
+    def forward(self, left, right, counts):
+        near = torch.sum(self.words(left) * self.context(right), dim=-1)
+        bias = self.word_bias(left) + self.context_bias(right)
+        return (near + bias - counts.log()) ** 2  # <-
+""",
+        """from torch import nn
+class Scores(nn.Module):
+    def __init__(self, n, k):
+        super().__init__()
+        self.entities = nn.Embedding(n, k)
+        self.popular = nn.Embedding(n, 1)
+    def forward(self, batch):
+        vectors = self.entities(batch.head)
+        return self.popular(batch.head) * (vectors * self.entities(batch.tail)).sum(-1)  # <-
+""",
         _HEAD
         + """def loss(obs, returns):
     values = Critic(8)(obs)
@@ -206,6 +267,7 @@ def _found(file: Reading, meeting: Meeting, why: Evidence) -> Found:
         "head": "a layer with one output gives it",
         "kept": "the axis is kept",
         "gathered": "one place a row is taken",
+        "looked up": "the table has one number for each",
     }
     made = meeting.made
     line = "" if made.node.lineno == meeting.step.lineno else f", line {made.node.lineno}"
@@ -239,11 +301,9 @@ def _is_hidden(file: Reading, step: ast.expr) -> bool:
                 if name not in SAME_AXES or not isinstance(call, ast.Call):
                     return False
                 node = call
-            case ast.Call(func=func, args=[first]) if first is node:
-                if last_name(func) in _MEANS and not parent.keywords:
-                    return True
-                if last_name(func) not in SAME_AXES:
-                    return False
+            case ast.Call() if _averages(file, parent, node):
+                return True
+            case ast.Call(func=func, args=[first]) if first is node and last_name(func) in SAME_AXES:
                 node = parent
             case ast.Assign(targets=[ast.Name() as name], value=value):
                 if any(isinstance(each, ast.Name) and each.id == name.id for each in ast.walk(value)):
@@ -253,3 +313,10 @@ def _is_hidden(file: Reading, step: ast.expr) -> bool:
             case _:
                 return False
     return False
+
+
+def _averages(file: Reading, call: ast.Call, value: ast.AST) -> bool:
+    """Whether a call makes one number of a value: a mean, a sum, a loss."""
+    if value in call.args[:2] and file.is_torch(call, *_LOSSES):
+        return "reduction" not in {each.arg for each in call.keywords}
+    return call.args == [value] and last_name(call.func) in _MEANS and not call.keywords

@@ -59,6 +59,7 @@ from shapeguard.lint.shifting import TokenLoss, maker, read_by, token_losses
 _MODEL = re.compile(r"(^|_)(model|net|network|policy|lm|gpt|decoder|module)$", re.IGNORECASE)
 _MASK = re.compile(r"mask", re.IGNORECASE)
 _NEXT = re.compile(r"next|future|forecast|dynamics|world|predict|ahead|transition", re.IGNORECASE)
+_NEXT_STEP = re.compile(r"(^|_)next(_|$)|forecast|one_ahead|dynamics|world_model|transition", re.IGNORECASE)
 _CAUSAL = re.compile(r"gpt|causal|next[-_ ]?token|language[-_ ]?model|lm_head|is_causal", re.IGNORECASE)
 _BOTH_WAYS = re.compile(r"bert|mlm|mask_token|masked_lm|auto_?encod|denois|diffusion|reconstruct", re.IGNORECASE)
 _TARGETS = re.compile(r"^(y|yb|ys|Y|y_batch|targets?|labels?|tgt|target_ids)$")
@@ -99,6 +100,8 @@ class LabelShift(Rule):
         "gather(",
         "mse_loss & :-1",
         "l1_loss & :-1",
+        "mse_loss & , 1:",
+        "l1_loss & , 1:",
         "MSELoss & __getitem__",
         "L1Loss & __getitem__",
         "HuberLoss & __getitem__",
@@ -108,6 +111,13 @@ class LabelShift(Rule):
     )
 
     valid = (
+        _HEAD
+        + "def fit(self, states, acts):\n    next_states = self.core(states, acts)\n"
+        + "    return F.mse_loss(next_states[:, :-1], states[:, 1:])\n",
+        _HEAD
+        + _MODEL_THAT_SHIFTS
+        + "def collate(rows):\n    ids = torch.stack(rows)\n    return dict(input_ids=ids[:, :-1], labels=ids[:, :-1])\n"
+        + "def train(model, loader):\n    for batch in loader:\n        loss, _ = model(**batch)\n",
         _HEAD + _SHIFTS + "def step(model, tokens):\n    return lm_loss(model(tokens), tokens)\n",
         _HEAD + _MODEL_THAT_SHIFTS + "def step(model, tokens):\n    return model(tokens, labels=tokens)[0]\n",
         # shifted in the data, and not again
@@ -270,6 +280,17 @@ class LabelShift(Rule):
         _HEAD
         + "def step(model, series):\n    forecast = model(series[:, :-1])\n"
         + "    return F.mse_loss(forecast, series[:, :-1])  # <-\n",
+        _HEAD
+        + "def fit(self, states, acts):\n    next_states = self.core(states, acts)\n"
+        + "    error = next_states[:, :-1] - states[:, :-1]  # <-\n    return error.pow(2).mean()\n",
+        _HEAD
+        + "def dynamics_loss(net, batch):\n    s, a = batch\n    out = net(torch.cat([s, a], dim=-1))\n"
+        + "    return F.smooth_l1_loss(out[:, 1:], s[:, 1:])  # <-\n",
+        _HEAD
+        + _MODEL_THAT_SHIFTS
+        + "def collate(rows):\n    ids = torch.stack(rows)\n"
+        + "    return dict(input_ids=ids[:, :-1], labels=ids[:, 1:])\n"
+        + "def train(model, loader):\n    for batch in loader:\n        loss, _ = model(**batch)  # <-\n",
     )
 
     def find(self, file: Reading) -> Iterator[Found]:
@@ -322,14 +343,22 @@ def _shifted_before(file: Reading, shifting: dict[ast.FunctionDef, str], call: a
         names = [each.arg for each in function.args.args]
         name = shifting[function]
         at = names.index(name) - (names[0] == "self") if name in names else len(call.args)
-        given = argument(call, at, name)
+        given = argument(call, at, name) or _packed(call, name)
         where = None if given is None else _where_shifted(file, given)
         if given is None or where is None:
             continue
-        func, text = file.text(call.func), file.text(given)
+        func, text = file.text(call.func), ast.unparse(given)
         message = f"`{func}` shifts `{name}` itself, and `{text}` has been shifted already"
         yield Found(call, message, (f"line {where.lineno}: {file.text(where)}",), "shift in one of the two places")
         return
+
+
+def _packed(call: ast.Call, name: str) -> ast.expr | None:
+    """`batch["labels"]`, which `model(**batch)` is given as its labels."""
+    packed = [each.value for each in call.keywords if each.arg is None]
+    if call.args or len(packed) != 1 or not isinstance(packed[0], ast.Name):
+        return None
+    return ast.Subscript(packed[0], ast.Constant(name), ast.Load())
 
 
 def _run_by(file: Reading, shifting: dict[ast.FunctionDef, str], call: ast.Call) -> list[ast.FunctionDef]:
@@ -341,7 +370,7 @@ def _run_by(file: Reading, shifting: dict[ast.FunctionDef, str], call: ast.Call)
     others = [each for each in file.all(ast.FunctionDef) if each.name == "forward" and each not in shifting]
     takes = [each for each in others if any(one.arg in {"labels", "targets"} for one in each.args.args)]
     given = {each.arg for each in call.keywords}
-    return forwards if len(forwards) == 1 and not takes and shifting[forwards[0]] in given else []
+    return forwards if len(forwards) == 1 and not takes and {shifting[forwards[0]], None} & given else []
 
 
 def _where_shifted(file: Reading, node: ast.expr) -> ast.expr | None:
@@ -640,7 +669,35 @@ def _is_error(file: Reading, node: ast.BinOp) -> bool:
     return False
 
 
+def _cut_like_the_read(file: Reading, where: ast.expr, prediction: ast.expr, target: ast.expr) -> Iterator[Found]:
+    """`next_obs[:, 1:]` beside `obs[:, 1:]`, where `next_obs = model(obs)`."""
+    one, other = sequence(file, prediction, logits=True), sequence(file, target, logits=True)
+    if one is None or other is None or not other.cuts or (one.start, one.stop) != (other.start, other.stop):
+        return
+    call = maker(file, one.root)
+    if call is None or not _is_named_next(file, where, one.root) or not _is_model(file, call, is_next=True):
+        return
+    for each in _parts(file, call):
+        read = None if isinstance(each, ast.Starred) else sequence(file, each)
+        if read is not None and not read.cuts and is_same(file, read.root, other.root):
+            text = file.text(other.cuts[-1])
+            message = f"`{file.text(prediction)}` is compared with `{text}`, which it was made from: both are cut alike"
+            note = f"line {call.lineno}: {file.text(call)}"
+            yield Found(where, message, (note,), "cut the last predictions, and the first of what they are held to")
+            return
+
+
+def _is_named_next(file: Reading, where: ast.expr, prediction: ast.expr) -> bool:
+    """Whether the name of a prediction, or of the function that scores it, says that it is of the next step."""
+    names = [last_name(prediction), *(each.id for each in ast.walk(prediction) if isinstance(each, ast.Name))]
+    shown = next((file.statement(each) for each in file.around(prediction) if isinstance(each, ast.stmt)), None)
+    targets = shown.targets if isinstance(shown, ast.Assign) else []
+    names += [each.id for target in targets for each in ast.walk(target) if isinstance(each, ast.Name)]
+    return any(_NEXT_STEP.search(each) for each in (*names, getattr(file.function(where), "name", "")))
+
+
 def _compared(file: Reading, where: ast.expr, prediction: ast.expr, target: ast.expr) -> Iterator[Found]:
+    yield from _cut_like_the_read(file, where, prediction, target)
     found = sequence(file, target)
     if found is None or (found.start, found.stop) != (0, 1) or not isinstance(prediction, ast.Name | ast.Call):
         return

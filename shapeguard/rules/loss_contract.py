@@ -16,6 +16,8 @@ the functions of the file tell its axes, and flags:
 - `gather` along the last axis by an index that has an axis less than the scores;
 - labels compared with predictions of `(batch, 1)`, as `argmax(dim=1, keepdim=True)` gives them, or with an `argmax` over
   another axis than the classes';
+- a loss that is averaged already times a weight for each row, `(weights * F.mse_loss(q, target)).mean()`, where the code
+  tells that the weights are several;
 - logits and labels in the wrong order, where both are named so, and aren't a function's own parameters in that order.
 
 What the static checker knows both shapes of, it reports itself.
@@ -54,6 +56,7 @@ from shapeguard.lint.making import functions_called
 from shapeguard.lint.reading import Reading, argument, last_name, number, receiver
 from shapeguard.lint.rule import Argument, Found, Repair, Replacement, Rule
 from shapeguard.lint.sequences import role
+from shapeguard.lint.weighed_losses import weighed
 
 _CLASSES = ("cross_entropy", "nll_loss")
 _LIKELIHOODS = ("gaussian_nll_loss", "poisson_nll_loss")
@@ -163,6 +166,9 @@ class LossContract(Rule):
         + "def distil(logits, target_ids, q):\n    # target_ids: (batch, time, top_k)\n"
         + "    logs = logits.log_softmax(-1)\n    return (q * logs.gather(-1, target_ids)).sum()\n",
         _HEAD
+        + "def loss(q, y, batch, weight, known):\n    each = F.mse_loss(q, y, reduction='none')\n"
+        + "    return (batch['weight'] * each).mean() + (weight * F.mse_loss(q, y)).mean() + (each * known).sum() / known.sum()\n",
+        _HEAD
         + "def contrast(image_logits, targets):\n    return F.cross_entropy(input=image_logits, target=targets)\n",
     )
     invalid = (
@@ -245,6 +251,20 @@ class LossContract(Rule):
             "out, _ = self.rnn(x)\nlogits = self.fc(out)\nreturn (logits.argmax(dim=1) == y).float().mean()  # <-",
         ),
         _HEAD + "def loss(logits, labels):\n    return F.binary_cross_entropy_with_logits(labels, logits)  # <-\n",
+        (
+            _HEAD
+            + "def loss(net, sample):\n    guess = net(sample['x'].float())\n"
+            + "    return (F.l1_loss(guess, sample['y']) * sample['weight']).sum()  # <-\n",
+            _HEAD
+            + "def loss(net, sample):\n    guess = net(sample['x'].float())\n"
+            + "    return (F.l1_loss(guess, sample['y'], reduction='none') * sample['weight']).sum()  # <-\n",
+        ),
+        _HEAD
+        + "def loss(logits, tags, known):\n    each = F.cross_entropy(logits.transpose(1, 2), tags)\n"
+        + "    kept = each * known  # <-\n    return kept.sum() / known.sum()\n",
+        _HEAD
+        + "def fit(net, loader):\n    criterion = nn.MSELoss()\n    for x, y, w in loader:\n"
+        + "        loss = torch.mean(w * criterion(net(x), y))  # <-\n        loss.backward()\n",
     )
 
     def find(self, file: Reading) -> Iterator[Found]:
@@ -262,6 +282,8 @@ class LossContract(Rule):
         for loss in losses(file, *_PAIRED, *_BINARY):
             if loss.call not in swapped:
                 yield from _of_pairs(file, forms, loss)
+        for loss in losses(file, *_CLASSES, *_PAIRED, *_BINARY):
+            yield from _of_weights(file, loss)
         for loss in losses(file, "ctc_loss"):
             yield from _of_ctc(file, forms, loss)
         for loss in losses(file, "cosine_embedding_loss"):
@@ -404,6 +426,16 @@ def _is_unreduced(loss: Loss) -> bool:
     """Whether a loss gives each element's, which may be meant for every pair."""
     given = loss.options.get("reduction")
     return given is not None and not (isinstance(given, ast.Constant) and given.value in {"mean", "sum"})
+
+
+def _of_weights(file: Reading, loss: Loss) -> Iterator[Found]:
+    """A weight for each row, times the mean over all rows."""
+    for each in weighed(file, loss):
+        text, weight = file.text(loss.call), file.text(each.weight)
+        message = f"`{text}` is one number, the mean over all rows, and `{weight}` weighs none of them by itself"
+        notes = (each.why, f"line {each.whole.lineno}: {file.text(each.whole)}")
+        change = Argument(loss.made, "'none'", "reduction")
+        yield Found(each.product, message, notes, repair=Repair("Keep a loss for each row: `none`", (change,)))
 
 
 def _of_ctc(file: Reading, forms: Forms, loss: Loss) -> Iterator[Found]:

@@ -11,6 +11,8 @@ layout:
 - a state made as `zeros(layers, x.size(0), hidden)` for a recurrent layer whose batch is axis 1;
 - a result of a sequence-first layer that is read as batch-first: `out[:, -1]`, `out.mean(dim=1)`, and `out[:, 0]` of a
   Transformer where a layer takes it;
+- patches, as a model of the file makes them by a convolution and passes them to its blocks, into a sequence-first layer
+  of theirs;
 - embeddings that go into `nn.Conv1d` without a transpose, where `in_channels` is their size.
 
 What an axis is for is read from `batch, seq, dim = x.shape`, from annotations, from the layer that made the value
@@ -45,6 +47,7 @@ from collections.abc import Iterator
 
 from shapeguard.lint.axes import Axes
 from shapeguard.lint.axis_names import KEEPING_LAYERS, MADE_FEATURES, Role, given_name, role_of, shown
+from shapeguard.lint.blocks import passed
 from shapeguard.lint.layouts import BATCH_FIRST, CHANNELS_SECOND, SEQUENCE_FIRST, Use, uses
 from shapeguard.lint.moving import as_method
 from shapeguard.lint.reading import Reading, argument, last_name, number, receiver
@@ -70,6 +73,20 @@ def _pair(layers: str, body: str, change: tuple[str, str], given: str = "x") -> 
     return before, before.replace(*change)
 
 
+def _in_model(layer: str, given: str, mark: str = "") -> str:
+    """The source of a model whose stages read what a convolution makes of images."""
+    return (
+        "import torch\nfrom torch import nn\nclass Stage(nn.Module):\n    def __init__(self, d):\n"
+        f"        super().__init__()\n        self.norm, self.mix = nn.LayerNorm(d), {layer}\n"
+        f"    def forward(self, z):\n        return z + self.mix(self.norm(z)){mark}\n"
+        "class Model(nn.Module):\n    def __init__(self, d):\n        super().__init__()\n"
+        "        self.stem = nn.Conv2d(3, d, 8, 8)\n"
+        "        self.stages = nn.Sequential(*[Stage(d) for _ in range(4)])\n"
+        "    def forward(self, pixels):\n        tokens = self.stem(pixels).flatten(2).permute(0, 2, 1)\n"
+        f"        return self.stages({given})\n"
+    )
+
+
 class PermuteLayout(Rule):
     """A layer's input has its axes in another order than the layer's."""
 
@@ -88,6 +105,8 @@ class PermuteLayout(Rule):
     )
 
     valid = (
+        _in_model("nn.TransformerEncoderLayer(d, 4)", "tokens.transpose(0, 1)"),
+        _in_model("nn.TransformerEncoderLayer(d, 4, batch_first=True)", "tokens"),
         _net(
             "lstm = nn.LSTM(vocab, 64)", "x = F.one_hot(x, vocab).float()\nreturn self.lstm(x.permute(1, 0, 2))[0][-1]"
         ),
@@ -144,6 +163,7 @@ class PermuteLayout(Rule):
         _net("gru = nn.GRU(d, d)", "return self.gru(x.view(len(x), 1, -1))[0]"),
     )
     invalid = (
+        _in_model("nn.TransformerEncoderLayer(d, 4)", "tokens", "  # <-"),
         _net(
             "layer = nn.TransformerEncoderLayer(d, 8)\nfc = nn.Linear(d, 2)",
             "x = self.layer(x)  # <-\nreturn self.fc(x[:, 0])",
@@ -261,6 +281,8 @@ def _of_input(file: Reading, axes: Axes, use: Use) -> Found | None:
     if use.layout == CHANNELS_SECOND:
         return _embedded(file, axes, use)
     shape, roles = _known(file, axes, use.given)
+    if shape is None and use.layout == SEQUENCE_FIRST:
+        return _of_block(file, axes, use)
     if shape is None or len(roles) != 3:  # noqa: PLR2004 - a layout's
         return None
     if "feature" in roles[:2] and roles[2] != "feature":
@@ -279,6 +301,18 @@ def _of_input(file: Reading, axes: Axes, use: Use) -> Found | None:
     note = f"{file.text(use.given)}: {shown(shape.sizes or ())}"
     repair, hint = _repair(file, axes, use, roles)
     return Found(use.given, message, (note,), hint, repair, preview=unsure)
+
+
+def _of_block(file: Reading, axes: Axes, use: Use) -> Found | None:
+    """The input of a block's `forward`, where a model of the file passes it patches as a convolution gives them."""
+    given = passed(file, use.given)
+    shapes = [axes.shape(each) for each in given]
+    if not given or any(each is None or axes.roles(each) != ("batch", None, "feature") for each in shapes):
+        return None
+    text, value = file.text(use.given), file.text(given[0])
+    message = f"`{text}` goes into `nn.{use.layer}` in a wrong layout: it is batch-first, and the layer takes the sequence first"
+    repair = Repair("Say so to the layer: `batch_first=True`", (_batch_first(use),))
+    return Found(use.given, message, (f"given in line {given[0].lineno}: {value}",), repair=repair)
 
 
 def _known(file: Reading, axes: Axes, given: ast.expr) -> tuple[Shape | None, tuple[Role | None, ...]]:

@@ -7,14 +7,19 @@ Flags what summarises the steps of a padded batch without regard to where each r
 - `output[:, -1]` of what `pad_packed_sequence` gives, which is 0 in all rows but the longest;
 - the last step or the final state of a recurrent layer that reads what `pad_sequence` made, unpacked, or that reads
   inputs whose padding a mask has only set to 0;
+- what is read at the first padding of each row, `logits[rows, (ids == pad_id).int().argmax(-1)]`, in a file that pads with
+  a token of its own: the last token stands one place before;
 - in a function that has to be given a mask or lengths (`mask`, `attention_mask`, `valid`, `lengths`, ... without a
   default) and reads them nowhere: the last step of what a layer gives, the maximum over its steps, the final state of a
-  recurrent layer, and a softmax over the scores of the steps.
+  recurrent layer, and a softmax over the scores of the steps; the same where the parameter has another name, and the
+  file's calls give it `(ids != 0).sum(1)`;
+- `[:, -1]` of what an encoder of torch gives that is told a `key_padding_mask`, in a file that pads by `pad_sequence`.
 
 The maximum is flagged too where a model was told the mask and the steps aren't filled before. Functions that generate
 are left alone: there the last step is where the next token goes. Means have their own rule, `unmasked-mean`.
 
-In preview: masks and lengths that a method doesn't read and that a base class may ask for.
+In preview: masks and lengths that a method doesn't read and that a base class may ask for; values read at the first
+padding that aren't seen to be made of the same tokens.
 
 ## Why is this bad?
 
@@ -46,7 +51,8 @@ import re
 from collections.abc import Iterator
 
 from shapeguard.lint.averages import enclosing, is_choice
-from shapeguard.lint.padded_ends import ends, is_last_step, is_told
+from shapeguard.lint.first_padding import first_paddings
+from shapeguard.lint.padded_ends import ends, is_last_step, is_told, unread_counts
 from shapeguard.lint.pooling import layer_call, masked_states, unread
 from shapeguard.lint.reading import Function, Reading, argument, last_name, number, receiver
 from shapeguard.lint.rule import Found, Rule
@@ -66,12 +72,63 @@ class PooledPadding(Rule):
     code = "SG508"
     name = "pooled-padding"
     severity = "warning"
-    words = tuple(
-        f"{mask} & {pool}"
-        for pool in ("[:, -1", "[:,-1", "max(", "LSTM(", "GRU(", "RNN(")
-        for mask in ("mask", "valid", "lengths", "lens", "length", "pad_packed_sequence", "pad_sequence")
+    words = (
+        *(
+            f"{mask} & {pool}"
+            for pool in ("[:, -1", "[:,-1", "max(", "LSTM(", "GRU(", "RNN(")
+            for mask in ("mask", "valid", "lengths", "lens", "length", "pad_packed_sequence", "pad_sequence")
+        ),
+        *(f"{count}.sum( & {layer}" for count in ("!= 0)", ".ne(0)") for layer in ("LSTM(", "GRU(", "RNN(")),
+        "pad & argmax(",
+        "attention_mask & argmax(",
+        "attention_mask & argmin(",
     )
     valid = (
+        """\
+import torch
+from torch import nn
+from torch.nn.utils.rnn import pad_sequence
+class Judge(nn.Module):
+    def __init__(self, d):
+        super().__init__()
+        self.layer = nn.TransformerEncoderLayer(d, 2, batch_first=True)
+    def forward(self, rows, pad_mask):
+        return self.head(self.layer(rows, src_key_padding_mask=pad_mask)[:, -1])
+def judge(model, rows, pad_mask):
+    return model(pad_sequence(rows, batch_first=True, padding_side="left"), pad_mask)
+""",
+        """\
+import torch
+from torch import nn
+class Rater(nn.Module):
+    def __init__(self, d):
+        super().__init__()
+        self.lstm = nn.LSTM(d, d, batch_first=True)
+    def forward(self, words, seen):
+        return self.head(self.lstm(self.embed(words))[0][:, -1])
+def rate(rater, words, seen):
+    seen = words.mean(dim=-1)
+    return rater(words, seen)
+""",
+        """\
+import torch
+def rewards(model, ids, pad_id):
+    values = model(ids)
+    first = ids.eq(pad_id).int().argmax(-1)
+    return values[torch.arange(len(ids)), first - 1], ids[torch.arange(len(ids)), first]
+""",
+        """\
+import torch
+def append(ids, pad_id, end):
+    ids[torch.arange(len(ids)), ids.eq(pad_id).int().argmax(-1)] = end
+    return ids
+""",
+        """\
+import torch
+tokenizer.pad_token = tokenizer.eos_token
+def at_end(model, ids, pad_token_id=None):
+    return model(ids)[torch.arange(len(ids)), (ids == pad_token_id).int().argmax(-1)]
+""",
         """\
 from torch import nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
@@ -200,6 +257,50 @@ def largest(image, mask):
 """,
     )
     invalid = (
+        """\
+import torch
+from torch import nn
+class Rater(nn.Module):
+    def __init__(self, d):
+        super().__init__()
+        self.lstm = nn.LSTM(d, d, batch_first=True)
+    def forward(self, words, used):
+        states, _ = self.lstm(self.embed(words))
+        return self.head(states[:, -1])  # <-
+def rate(rater, words):
+    used = words.ne(0).sum(dim=-1)
+    return rater(words, used=used)
+""",
+        """\
+import torch
+from torch import nn
+from torch.nn.utils.rnn import pad_sequence
+class Judge(nn.Module):
+    def __init__(self, d):
+        super().__init__()
+        self.layer = nn.TransformerEncoderLayer(d, 2, batch_first=True)
+    def forward(self, rows, pad_mask):
+        h = self.layer(rows, src_key_padding_mask=pad_mask)
+        return self.head(h[:, -1, :])  # <-
+def judge(model, rows, pad_mask):
+    return model(pad_sequence(rows, batch_first=True), pad_mask)
+""",
+        """\
+import torch
+class Scorer(torch.nn.Module):
+    def forward(self, tokens):
+        states = self.encoder(self.embed(tokens))[0]
+        ends = (tokens == self.pad_id).long().argmax(dim=1)  # <-
+        index = ends[:, None, None].expand(-1, 1, states.size(-1))
+        return self.head(states.gather(1, index).squeeze(1))
+""",
+        """\
+import torch
+def rewards(model, input_ids, attention_mask):
+    values = model(input_ids, attention_mask=attention_mask)[0]
+    rows = torch.arange(len(values))
+    return values[rows, torch.argmax((attention_mask == 0).int(), dim=-1)]  # <-
+""",
         """\
 from torch import nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
@@ -341,6 +442,11 @@ class Classifier(nn.Module):
             if found.node not in told and getattr(found.node, "value", None) not in told:
                 yield found
 
+        for first in first_paddings(file):
+            message = f"`{file.text(first.where)}` reads `{file.text(first.read)}` at the first padding of each row"
+            hint = "the last token stands one place before: subtract 1"
+            yield Found(first.node, message, hint=hint, preview=not first.is_same_row)
+
     def _unread(self, file: Reading) -> Iterator[Found]:
         for node in file.all(ast.Subscript):
             function = enclosing(file, node) if is_last_step(node) else None
@@ -362,7 +468,7 @@ def _generates(function: Function) -> bool:
 
 
 def _last_step(file: Reading, node: ast.Subscript, function: Function) -> Iterator[Found]:
-    names = unread(function)
+    names = unread(function) or unread_counts(file, function)
     if not names or not isinstance(node.ctx, ast.Load) or layer_call(file, node.value) is None:
         return
     message = (
@@ -417,7 +523,7 @@ def _final_state(file: Reading, statement: ast.Assign, function: Function) -> It
             made = file.layer(call.func)
         case _:
             return
-    names = unread(function)
+    names = unread(function) if made is None else unread(function) or unread_counts(file, function)
     if made is None or not names or last_name(made.func) not in _RECURRENT or not _is_used(file, state):
         return
     message = f"the final state of `{file.text(call.func)}` has read the padding: `{names[0]}` is read nowhere"

@@ -10,6 +10,8 @@ same positions is at hand in the function and isn't what the mean is taken over:
 - `hidden.mean(dim=1)` where `hidden` is what a model gives that was told the mask, or that reads what a tokenizer pads;
 - `kl.mean()` of log-probabilities beside a `padding_mask` that isn't put on anything;
 - means and losses in a function that has to be given a mask or lengths, and reads them nowhere;
+- an accuracy of predictions that a parameter has filled, `pred.masked_fill(~is_word, 0)`, and an error times what was
+  `observed`, or isn't NaN;
 - a loss of what a loop over batches gives together with a mask that nothing reads: `for x, y, mask in loader`.
 
 What a mask is rests on names (`attention_mask`, `response_mask`, `mask` beside other evidence) and on how it is made
@@ -46,6 +48,7 @@ from collections.abc import Iterator
 
 from shapeguard.lint.averages import Average, averages, enclosing, is_choice, is_divided_by
 from shapeguard.lint.forms import is_annotated
+from shapeguard.lint.left_out import left_out
 from shapeguard.lint.masks import Mask, is_lengths, made_from, mask_of, named_mask
 from shapeguard.lint.pooling import KEYS, MaskedStates, is_unread, masked_states, unmasked_states
 from shapeguard.lint.positions import NOTHING, Positions, Root, aligned, positions
@@ -78,9 +81,27 @@ class UnmaskedMean(Rule):
     words = tuple(
         f"{mask} & {mean}"
         for mean in (".mean(", "torch.mean(", ".std(", "sum(", "_loss(", "Loss(", "binary_cross_entropy")
-        for mask in ("mask", "valid", "-100", "lens", "length", "pad")
+        for mask in ("mask", "valid", "-100", "lens", "length", "pad", "observed", "missing", "isnan", "isfinite")
     )
     valid = (
+        """\
+import torch
+def rejected(logits, labels, threshold):
+    pred = logits.argmax(-1)
+    sure = logits.softmax(-1).amax(-1) > threshold
+    return (pred.masked_fill(~sure, 0) == labels).float().mean()
+""",
+        """\
+import torch
+def partial_likelihood(risk, log_sum, observed):
+    return -((risk - log_sum) * observed).mean()
+""",
+        """\
+import torch
+def rmse(pred, batch):
+    seen = batch["observed"]
+    return ((pred - batch["x"]).pow(2) * seen).mean() / seen.mean()
+""",
         """\
 import torch.nn.functional as F
 def fit(model, loader, optimizer):
@@ -208,6 +229,26 @@ def step(self, loss, mask):
 """,
     )
     invalid = (
+        """\
+import torch
+def accuracy(scores, gold, inside):
+    best = scores.argmax(-1).masked_fill(inside.logical_not(), -1)
+    hits = best.eq(gold)
+    return hits.sum() / hits.numel()  # <-
+""",
+        """\
+import torch
+def reconstruction(model, x):
+    known = ~torch.isnan(x)
+    gap = (model(x.nan_to_num()) - x.nan_to_num()).abs() * known.float()
+    return gap.mean()  # <-
+""",
+        """\
+import torch.nn.functional as F
+def fill_loss(pred, batch):
+    each = F.l1_loss(pred, batch["x"], reduction="none") * batch["observed_mask"].float()
+    return each.mean()  # <-
+""",
         """\
 import torch
 def pool(self, tokens, mask):
@@ -420,6 +461,12 @@ def _judged(file: Reading, average: Average, function: Function, masks: dict[str
         file, average.node, states.names | masks.keys() | _converted(file, function)
     ):
         return _of_states(file, average, states)
+    by_hand = left_out(file, average, function)
+    if by_hand is not None and not is_choice(file, average.node, {by_hand.name}):
+        if is_divided_by(file, average.node, by_hand.name):
+            return None
+        message = f"`{file.text(average.node)}` counts the positions that `{by_hand.name}` leaves out"
+        return Found(average.node, message, (by_hand.note,), _HINT)
     made = NOTHING
     for side in average.of:
         each = positions(file, side)

@@ -9,7 +9,8 @@ the logits, with nothing cut off either: `F.cross_entropy(logits.view(-1, vocab)
 It is given to everyone where the file says that the model is causal (`AutoModelForCausalLM`, `GPT2LMHeadModel`, a causal
 mask, "next token", ...), and in preview where it doesn't say. A file that speaks of masked language models, of
 autoencoders, of diffusion, of encoders and decoders, or of a token put before the others is left alone: there the same line is right. Only targets with the
-name of tokens (`input_ids`, `tokens`, `ids`, `idx`) count.
+name of tokens (`input_ids`, `tokens`, `ids`, `idx`) count, except where the file masks the future (`is_causal=True`) and
+puts nothing before what its model reads.
 
 ## Why is this bad?
 
@@ -44,7 +45,7 @@ from collections.abc import Iterator
 from shapeguard.lint.reading import Reading
 from shapeguard.lint.rule import Found, Repair, Replacement, Rule
 from shapeguard.lint.sequences import is_called_tokens, uncut
-from shapeguard.lint.shifting import TokenLoss, is_causal, made_of, token_losses
+from shapeguard.lint.shifting import TokenLoss, is_causal, made_of, token_losses, uncut_losses
 
 _CAUSAL = re.compile(
     r"CausalLM|LMHeadModel|\bn?GPT|[a-z_]gpt\b|\bgpt\b|[Cc]ausal|[Aa]uto-?[Rr]egress|[Nn]ext[-_ ]token|\btri[lu]\("
@@ -54,6 +55,10 @@ _READS_BOTH_WAYS = re.compile(
     r"|[Rr]econstruct|[Ss]eq2[Ss]eq|EncoderDecoder|decoder_input_ids|shift_(tokens_)?right|prev_output_tokens|\bT5|\bBart"
     r"|bidirectional|right_shift|shifted_right|\bsos\b|start_token|prepend|[Ll]atent|[Bb]ottleneck|[Cc]ompress"
 )
+
+_MASKS_THE_FUTURE = re.compile(r"is_causal=True|generate_square_subsequent_mask|causal_mask")
+_MOVES = re.compile(r"\b(cat|concat|roll|pad)\(")
+"""What may put a first token before the others."""
 
 
 class UnshiftedLmLabels(Rule):
@@ -70,8 +75,20 @@ class UnshiftedLmLabels(Rule):
         "gather( & input_ids",
         "gather( & tokens",
         "nll_loss & input_ids",
+        "ntropy & is_causal=True",
+        "ntropy & generate_square_subsequent_mask",
+        "ntropy & causal_mask",
     )
     valid = (
+        """\
+import torch.nn.functional as F
+def attend(q, k, v):
+    return F.scaled_dot_product_attention(q, k, v, is_causal=True)
+def nats(net, rows):
+    for piece in rows:
+        scores = net(F.pad(piece[:, :-1], (1, 0)))
+        yield F.cross_entropy(scores.transpose(1, 2), piece)
+""",
         # Shifted once.
         """\
 import torch.nn.functional as F
@@ -197,6 +214,15 @@ def step(gpt, tokens):
 """,
     )
     invalid = (
+        """\
+import torch.nn.functional as F
+def attend(q, k, v):
+    return F.scaled_dot_product_attention(q, k, v, is_causal=True)
+def nats(net, rows):
+    for piece in rows:
+        scores = net(piece)
+        yield F.cross_entropy(scores.transpose(1, 2), piece)  # <-
+""",
         (
             """\
 import torch.nn.functional as F
@@ -331,6 +357,10 @@ def step(gpt, enc):
             known = is_causal(made_of(file, loss.model))
             if is_called_tokens(loss.targets.root) and (known or not reads_both_ways):
                 yield _found(file, loss, preview=not known and not _CAUSAL.search(text))
+        if not reads_both_ways and _MASKS_THE_FUTURE.search(text) and not _MOVES.search(text):
+            for loss in uncut_losses(file):
+                if not is_called_tokens(loss.targets.root) and not loss.gathers:
+                    yield _found(file, loss, preview=False)
 
 
 def _found(file: Reading, loss: TokenLoss, *, preview: bool) -> Found:

@@ -6,6 +6,7 @@ Flags values whose shape is right and whose meaning isn't:
 
 - logits, or logarithms, where probabilities belong: `torch.multinomial(logits, 1)`, `Categorical(logits)`,
   `logits > 0.5`, `logits * logits.log()`, `(1 - logits) ** gamma`, the target of `kl_div`; and scores given to `nll_loss`;
+- logits for a parameter `prob` or `probs` of a function of the file that makes no probabilities of it;
 - probabilities where their logarithms belong: `exp(new - old)` for a ratio;
 - probabilities where logits belong: `Categorical(logits=softmax(x))`, `gumbel_softmax(softmax(x))`; and what went through
   a softmax or a sigmoid and goes through the same again;
@@ -47,6 +48,8 @@ from collections.abc import Iterator
 
 from shapeguard.lint.drawing import Draw, draws, thresholds
 from shapeguard.lint.losses import Loss, losses
+from shapeguard.lint.making import functions_called
+from shapeguard.lint.named_probabilities import handed, is_squashed_inside, probabilities
 from shapeguard.lint.reading import Reading, argument, last_name, number, receiver
 from shapeguard.lint.rule import Found, Rule
 from shapeguard.lint.sequences import is_same, role
@@ -78,6 +81,7 @@ class ValueKind(Rule):
         "ogits & round(",
         "logit & log(",
         "log_softmax & *",
+        "logit & prob",
         "logit & kl_div",
         "logit & KLDiv",
         "nll_loss",
@@ -200,6 +204,31 @@ def divergence(student_logits, teacher_logits):
 """,
         """\
 import torch
+import torch.nn.functional as F
+def focal(prob, y):
+    prob = torch.sigmoid(prob)
+    return -(y * prob.log()).mean()
+def entropy(probs):
+    return -probs.softmax(-1).max(-1).values.log()
+def loss(logits, y):
+    return focal(logits, y) + entropy(logits) + brier(logits.softmax(-1), y)
+def brier(probs, y):
+    return ((probs - y) ** 2).mean()
+""",
+        """\
+import torch.nn.functional as F
+class Graph:
+    def __init__(self, kinds, n):
+        self.nodes = F.one_hot(kinds, n)
+        self.kinds = kinds
+class Tree:
+    def __init__(self, nodes):
+        self.nodes = nodes
+def message(table, graph, tree):
+    return F.embedding(graph.kinds, table) + F.embedding(tree.nodes, table)
+""",
+        """\
+import torch
 def contrast(logits_per_image, threshold):
     return logits_per_image > threshold
 """,
@@ -225,6 +254,37 @@ from torch.distributions import Categorical
 def draw(head, x, temperature):
     p = torch.softmax(head(x), dim=-1)
     return Categorical(logits=p / temperature).sample()  # <-
+""",
+        """\
+import torch
+from torch import nn
+def brier(probs, y):
+    return ((probs - nn.functional.one_hot(y, probs.size(1))) ** 2).sum(1).mean()
+def evaluate(net, x, y):
+    logits = net(x)
+    return nn.functional.cross_entropy(logits, y), brier(y=y, probs=logits)  # <-
+""",
+        """\
+import torch
+import torch.nn.functional as F
+class Scorer(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.head = torch.nn.Linear(8, 1)
+    @staticmethod
+    def entropy(p_pos, pos_prob):
+        return -(pos_prob * torch.log(pos_prob + 1e-6)).mean()
+    def forward(self, x, y):
+        z = self.head(x)
+        return F.binary_cross_entropy_with_logits(z, y) + self.entropy(None, z)  # <-
+""",
+        """\
+import torch.nn.functional as F
+class Graph:
+    def __init__(self, kinds, n):
+        self.nodes = F.one_hot(kinds.clamp(min=0), num_classes=n)
+def message(table, graph: Graph):
+    return F.embedding(graph.nodes, table)  # <-
 """,
         """\
 import torch
@@ -396,6 +456,7 @@ def train(x, adj, y):
         """Values whose kind is known, given to what takes another."""
         for draw in draws(file):
             yield from _drawn(file, draw)
+        yield from _named_otherwise(file)
         yield from _twice(file)
         yield from _ratios(file)
         yield from _complements(file)
@@ -429,6 +490,29 @@ def _drawn(file: Reading, draw: Draw) -> Iterator[Found]:
         yield Found(
             draw.of, message, _why(file, found), "give it their softmax or sigmoid, or `logits=` where it has that"
         )
+
+
+def _named_otherwise(file: Reading) -> Iterator[Found]:
+    """Logits for what a function calls probabilities, and takes for these."""
+    functions = {each.name: each for each in file.all(ast.FunctionDef) if list(probabilities(each))}
+    given = [each.given for each in losses(file, "binary_cross_entropy_with_logits", "cross_entropy")]
+    for call in file.calls(*functions):
+        for function in functions_called(file, call):
+            for parameter, value in handed(function, call):
+                if is_squashed_inside(file, function, parameter):
+                    continue
+                found = meaning(file, value)
+                scored = isinstance(value, ast.Name) and any(
+                    is_same(file, value, each) for each in given if isinstance(each, ast.Name)
+                )
+                if not scored if found is None else found.kind != "logits":
+                    continue
+                message = (
+                    f"`{function.name}` takes probabilities as `{parameter.arg}`, and `{file.text(value)}` holds logits"
+                )
+                yield Found(
+                    value, message, () if found is None else _why(file, found), "give it their softmax or sigmoid"
+                )
 
 
 def _unscaled(file: Reading, node: ast.expr) -> ast.expr:

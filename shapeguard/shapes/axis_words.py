@@ -172,7 +172,8 @@ def _read_arithmetic(item: str) -> str | None:
     value = as_int(size_meant)
     if value is not None:
         return str(value) if value >= 0 else None
-    return text[1:-1] if _ENCLOSED.fullmatch(text) else text
+    text = text[1:-1] if _ENCLOSED.fullmatch(text) else text
+    return UNKNOWN if text.startswith("_") else text  # in an annotation such a name holds no size
 
 
 def surely_shape(axes: tuple[str, ...], *, alone: bool) -> bool:

@@ -434,3 +434,44 @@ def test_words_for_what_is_padded():
 )
 def test_words_that_may_be_right_of_what_is_padded(result, said, options):
     assert not findings(PADDED.format(result=result, said=said, options=options))[1]
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        # In the words of the code, in another order.
+        ("# b t d\ny = x.reshape(b, d, t)", None),
+        ("# b d t t\ny = torch.zeros(b, t, d, t)", "`y` is (b, t, d, t), the comment says b d t t"),
+        ("# (t, b, d)\ny = x.new_zeros((b, t, d, t))[..., 0]", None),
+        ("y = torch.zeros(b, t, d, t)  # (b, d, t, t)", "`y` is (b, t, d, t), the comment says (b, d, t, t)"),
+        ("y = torch.zeros(b, t, d, t)  # (b, t, d, t)", None),
+        # Of what is there already, or made further on.
+        ("# (b, t, d)\ny = x.transpose(1, 2)", None),
+        ("# (b, d, t, t)\ny = torch.zeros(b, t, d, t)\ny = y.transpose(1, 2)", None),
+        ("z = unknown(x)\n# (b, d, t, t)\ny = torch.zeros(b, t, d, t)", None),
+        # With a name.
+        ("y = x.mean(1)\n# y: (b, t, d)", "`y` has 2 axes, the comment says 3: (b, t, d)"),
+        ("# y: (b, t, d)\ny = x.mean(1)", "`y` has 2 axes, the comment says 3: (b, t, d)"),
+        ("# y: (b, t, d)\ny = x.mean(1)\ny = x * y[:, None]", None),
+        ("# x: (b, d, t)\nx = x.mean(1)", None),
+        ("x = x.mean(1)\n# x: (b, t, d)\nx = x[:, None].expand(b, t, d)", None),
+        ("v, i = x.max(-1)\n# i: [b, t, d]\n# v: [b, t]", "`i` has 2 axes, the comment says 3: [b, t, d]"),
+        ("layer = nn.MultiheadAttention(8, 2)\n_, w = layer(z, z, z)\n# w: [b, h, t, t]", "`w` has no axis of heads"),
+        (
+            "layer = nn.MultiheadAttention(8, 2)\n_, w = layer(z, z, z, average_attn_weights=False)\n# w: [b, h, t, t]",
+            None,
+        ),
+        # Of something else.
+        ("# make windows [b, t, d]\ny = torch.arange(3)\n\nz = 1", None),
+        ("y = x.mean(1)\n# y = [b, t, d]", None),
+        ("y = x.transpose(1, 2)\n# y: [Batch Variate Time]", None),
+        ("# size (b, t, d, 2)\ny = x.mean(1)\n\nz = 1", "`y` has 2 axes, the comment says 4"),
+        ("# do it here\ny = x.reshape(b, d, t)", None),
+    ],
+)
+def test_comment_on_its_own_line(body, message):
+    _, found = findings(f"def f(x, z):\n    b, t, d = x.shape\n{textwrap.indent(body, '    ')}\n")
+    if message is None:
+        assert not found
+    else:
+        assert [message in each.message for each in found] == [True]

@@ -12,7 +12,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from test_pairs import HALVES, findings, programs
+from test_pairs import SETS, findings, programs
 
 COLUMNS = (
     ("plain", "buggy", False),
@@ -24,10 +24,10 @@ COLUMNS = (
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
-    parser.add_argument("--half", choices=HALVES, help="of one half alone")
+    parser.add_argument("--set", choices=SETS, help="of one set alone")
     parser.add_argument("--missed", action="store_true", help="list what isn't caught, too")
     asked = parser.parse_args()
-    chosen = [each for each in programs() if asked.half in {None, each.half}]
+    chosen = [each for each in programs() if asked.set in {None, each.part}]
     caught, total, missed, flagged = Counter(), Counter(), [], []
     for program in chosen:
         for column, form, preview in COLUMNS:
