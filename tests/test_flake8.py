@@ -9,8 +9,8 @@ import torch.nn.functional as F
 
 ü = 1
 p = F.softmax(torch.zeros(2, 3))
-q = F.softmax(p)  # noqa: SG401
-r = F.softmax(q)  # shapeguard: ignore[implicit-softmax-dim]
+q = F.softmax(torch.zeros(2, 3))  # noqa: SG401
+r = F.softmax(torch.zeros(2, 3))  # shapeguard: ignore[implicit-softmax-dim]
 torch.zeros(2) + torch.zeros(3)
 """
 
