@@ -241,8 +241,8 @@ out twice: `(b, 1)` with `(b,)` is `(b, b)`, each value with every other one. Wa
 where the 1 is put in by an index, `unsqueeze` or a view and both operands are made of the same value, where one of them
 is counted off by `arange`, and where the result meets a whole matrix, as in distances.
 
-Two reductions over one axis of one value, of which one keeps the axis, are reported where a mean or sum over everything
-takes what comes out, or `where` chooses from it.
+`x.mean(1, keepdim=True)` with `x.mean(1)`, or the like, is reported where a mean or sum over everything, or `where`,
+takes the result.
 
 In preview: an axis of 1 that is put in by hand or kept by such a reduction, where nothing else says what is meant, and
 columns and rows of which no size is known.
@@ -274,7 +274,7 @@ _SCRAMBLED = """\
 
 Reports a `view`, `reshape` or rearrangement that cuts across axes: `(b, t, d)` as `(b, d, t)`, `(h, w, c)` as `(c, h, w)`;
 rows that are paired though they were flattened in another order, as logits of `(b, t)` with labels of `(t, b)`; and a
-`view` of what a model makes of flattened rows as if they were in another order: `critic(x.flatten(0, 1)).view(agents, envs)`
+`view` that unflattens a model's output in another order than its input had: `critic(x.flatten(0, 1)).view(agents, envs)`
 of `(envs, agents, dim)`. The axes are known from annotations, unpackings, layers and lists that a loop fills, and remember
 what they were flattened from.
 
@@ -318,11 +318,11 @@ Reports ways to take one axis for another:
 - an einsum whose letters stand in another order than the names of its operands' axes, or than the names that they are
   short for, whose `q` and `k` are handed in the other way round, or which sums weights over another letter than that of
   their softmax;
-- what several models give for one value, joined by `cat` and averaged over the joined axis, which is one over the rows
-  of all; what a model stacks and averages over the batch; and batches put one below the other by a `cat` without an axis,
-  to be joined with one batch;
+- outputs of several models for one value, joined by `cat` and averaged over that axis, which averages over all rows; what
+  a model stacks and averages over the batch; and batches put one below the other by a `cat` without an axis, to be joined
+  with one batch;
 - a `gather` by an index that is repeated along the axis that is picked from;
-- a spread over another axis than the mean that is taken off before it divides, and values made of length 1 along another
+- division by a `std` over another axis than the mean that was subtracted, and values made of length 1 along another
   axis than the one that their product sums over;
 - a value with an axis put in that meets itself, with the axis at the same place: `m.unsqueeze(1) * m.unsqueeze(1)`.
 
@@ -357,8 +357,8 @@ are meant to: they are unsafe.
 _SIZE_ONE = """\
 ## What it does
 
-Reports a squeeze that names no axis, of a value with an axis of 1 and one that has a name, where a run of the function
-with that name set to 1 goes wrong and one with longer axes doesn't: a later step fails, a loop goes over another axis or
+Reports a `.squeeze()` without `dim`, of a value such as `(clips, frames, 1)`, where the function goes wrong if a
+named size is 1, and doesn't with longer ones: a later step fails, a loop goes over another axis or
 over a number, or what is returned has an axis less. Each name is set to 1 in turn; the finding says which one, what the
 shapes become, and what happens on which line.
 
@@ -394,7 +394,7 @@ _COMMENTS = """\
 Reports a shape in a comment, behind an assignment or a `return`, that the code beside it surely contradicts: another
 number of axes, another number on an axis, the same names in another order, or a name for a size that is another one by
 the code's own arithmetic. What the code has must stand on the code alone: on what is unpacked, created, viewed and
-annotated. Words that are no names of the code, as `C`, mean what the comments before have said them of, if that is one
+annotated. Words that the code doesn't use, as `C`, have the size that earlier comments gave them, if that is one
 size.
 
 Names that the code doesn't know, an axis that is written as `...`, and words that leave doubt are not judged. In
@@ -419,8 +419,8 @@ Use instead:
 
 ## Fix safety
 
-The fix writes what the value is, where that can be said in the names that the comment uses. It is safe: no comment
-changes what a program does. Look at the code first all the same.
+Look at the code first: it may be what is wrong. The fix writes what the value is, where that can be said in the names
+that the comment uses. It is safe, as no comment changes what a program does.
 """
 
 _DOCSTRINGS = """\
@@ -439,7 +439,7 @@ decorator that may change what they take are left alone. In preview: another of 
 
 ## Why is this bad?
 
-The docstring is what a caller makes the tensor by, and what an editor shows of it. It is copied from function to
+Callers build the tensor by the docstring, and editors show it. It is copied from function to
 function, and so are its mistakes.
 
 ## Example

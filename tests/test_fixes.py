@@ -130,7 +130,17 @@ def texts_and_fixes(draw):
         ends = sorted(draw(st.lists(st.sampled_from(places), min_size=2, max_size=4)))
         pairs = zip(ends[::2], ends[1::2], strict=False)
         new = st.text(alphabet='xy\né"\\', max_size=4)
-        made.append(fix(*(edit(*start, *end, draw(new)) for start, end in pairs)))
+        edits = [edit(*start, *end, draw(new)) for start, end in pairs]
+        # One that changes nothing has no place of its own, in a text or a notebook.
+        made.append(
+            fix(
+                *(
+                    each
+                    for each in edits
+                    if each.text or each.span.column != each.span.end_column or each.span.line != each.span.end_line
+                )
+            )
+        )
     return raw, text, made
 
 

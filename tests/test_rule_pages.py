@@ -52,10 +52,10 @@ def on_the_corpus(code, figures):
     beyond = [row for row in rows(JUDGED) if row["where"] == "further" and row["code"] == code.code]
     further = [row["right"] for row in beyond if row["preview"] == "no"]
     if further:
-        lines += ["", f"In further packages {len(further)} findings were read that the rule had not been tried on:"]
+        lines += ["", f"In further packages {_findings(len(further))} read that the rule had not been tried on:"]
         right = further.count("yes")
         lines += [
-            f"{right} {'was' if right == 1 else 'were'} right, and the others are silent since."
+            f"{right} {'was' if right == 1 else 'were'} right; the wrong ones are no longer reported."
             if right < len(further)
             else "all were right."
         ]
@@ -64,6 +64,10 @@ def on_the_corpus(code, figures):
 
 def page_of(code, figures):
     return f"{render_page(code)}\n{on_the_corpus(code, figures)}".rstrip() + "\n"
+
+
+def _findings(number):
+    return "1 finding was" if number == 1 else f"{number} findings were"
 
 
 def further_of(judged):

@@ -5,7 +5,7 @@
 Flags steps along axis 0 where that is the batch, and another axis is meant:
 
 - `softmax(dim=0)`, `nn.Softmax(dim=0)`, `argmax(dim=0)`, `max(0)` of what a model says of a batch;
-- `F.normalize(x, dim=0)` of rows whose products are taken as `x @ y.T`, also by the callers of a function that returns it;
+- `F.normalize(x, dim=0)` of rows that meet in `x @ y.T`, there or in a caller of the function that returns them;
 - `(x - x.mean(0)) / x.std(0)` and `x.mean(0)` before a linear layer, of `(batch, time, features)`;
 - a loop over steps that counts, or indexes, the axis of the batch: `for t in range(steps): h = cell(x[t], h)` where `x` is
   `(batch, steps, ...)`; `cumsum(0)` of `(batch, time)`.

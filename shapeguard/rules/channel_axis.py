@@ -1,4 +1,4 @@
-"""A convolution or a batch norm over the steps, where the channels come last.
+"""A convolution or batch norm that takes the steps for the channels.
 
 ## What it does
 

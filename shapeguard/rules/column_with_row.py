@@ -1,9 +1,9 @@
-"""A step in which a column of one number a row meets a row of them, so that each is paired with every other one.
+"""A step in which `(batch, 1)` meets `(batch,)`, so that every value is paired with all of the other side.
 
 ## What it does
 
 Flags arithmetic, comparisons and `torch.where` of a column, of shape (batch, 1), with a row, of shape (batch,): the
-result is (batch, batch). The column is one by its making: a layer with one output, as the head of a critic; a reduction
+result is (batch, batch). What makes the column shows it: a layer with one output, as the head of a critic; a reduction
 that keeps its axis; a `gather` of one place a row; a table of one number for each id, as biases are. That the other side is a row is told by the code, and the finding
 says by what:
 

@@ -6,7 +6,7 @@ Follows tokens and labels from where they are cut to the loss, through the funct
 flags:
 
 - labels that are shifted where they are made, and again in the function or model that they are given to;
-- a function that cuts logits and labels on the same side, where its callers give it a model's logits of those very labels;
+- a function that cuts logits and labels at the same end, called with a model's logits for those very labels;
 - inputs and targets that a `get_batch`, a collate function or a data set cuts out at the same place;
 - a decoder that is fed its targets as they are, or fed them shifted to the right and scored against targets that are
   shifted to the left as well;

@@ -20,7 +20,7 @@ the functions of the file tell its axes, and flags:
   tells that the weights are several;
 - logits and labels in the wrong order, where both are named so, and aren't a function's own parameters in that order.
 
-What the static checker knows both shapes of, it reports itself.
+Where both shapes are known, `shape-mismatch` reports it.
 
 ## Why is this bad?
 

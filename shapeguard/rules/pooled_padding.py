@@ -23,8 +23,8 @@ padding that aren't seen to be made of the same tokens.
 
 ## Why is this bad?
 
-Behind the end of each row but the longest stands padding. A recurrent layer goes on reading it, backwards it begins
-with it; its output there is taken for that of the row. A maximum takes what the layer makes of zeros, which is its
+Behind the end of each row but the longest stands padding. A recurrent layer reads on through it (the backward one
+starts in it), and its output there is used for the row. A maximum takes what the layer makes of zeros, which is its
 bias. With one row, or rows of one length, all is right, so that tests pass.
 
 ## Example

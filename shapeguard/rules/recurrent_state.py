@@ -32,7 +32,7 @@ Use instead:
 
 ## Fix safety
 
-There is none where the state has no name; `h_n[0]` becomes `h_n[-1]`. It changes the result, as it is meant to: it is
+`h_n[0]` becomes `h_n[-1]`; there is none where the state has no name. It changes the result, as it is meant to: it is
 unsafe.
 """
 

@@ -26,7 +26,7 @@ Use instead:
 
 ## Fix safety
 
-There is no fix: the axis that is meant is for its owner to say, or whether a sigmoid and a binary cross entropy are.
+There is no fix: only its owner knows which axis, or whether a sigmoid with binary cross entropy, is meant.
 """
 
 from __future__ import annotations

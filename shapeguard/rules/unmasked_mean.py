@@ -12,7 +12,7 @@ same positions is at hand in the function and isn't what the mean is taken over:
 - means and losses in a function that has to be given a mask or lengths, and reads them nowhere;
 - an accuracy of predictions that a parameter has filled, `pred.masked_fill(~is_word, 0)`, and an error times what was
   `observed`, or isn't NaN;
-- a loss of what a loop over batches gives together with a mask that nothing reads: `for x, y, mask in loader`.
+- a loss in a loop over batches whose mask nothing reads: `for x, y, mask in loader`.
 
 What a mask is rests on names (`attention_mask`, `response_mask`, `mask` beside other evidence) and on how it is made
 (`labels != -100`, `arange(n) < lengths[:, None]`). A mean is left alone where a test of the mask leads to it, where the

@@ -1,4 +1,4 @@
-"""Numbers of another kind than what takes them means: logits for probabilities, one-hot rows for numbers of classes.
+"""The right shape with the wrong meaning: logits for probabilities, one-hot rows for class indices.
 
 ## What it does
 
@@ -16,8 +16,8 @@ Flags values whose shape is right and whose meaning isn't:
 - `argmax` or a rounding, through which no gradient flows, in a loss that is followed backwards.
 
 What values are is followed through names that are assigned once, functions and models of the same file; else the names
-`logits` and `probs` are believed, where nothing that they are made of says otherwise; a threshold that rests on the
-name alone is in preview, and one on what a loss with logits is given isn't. Losses that get a softmax or a
+`logits` and `probs` are believed, where nothing that they are made of says otherwise; a threshold found by name alone
+is in preview, one on the input of a loss with logits isn't. Losses that get a softmax or a
 sigmoid too many or too few have their own rules.
 
 ## Why is this bad?

@@ -92,7 +92,7 @@ def _opening(trainer: TaskTrainer) -> Iterator[str]:
     yield (
         f"model         {task.called}, {parameters:,} parameters, {precision} on {trainer.args.device.type}{processes}"
     )
-    yield f"steps         {trainer.args.max_steps:,} of {trainer.options.batch}"
+    yield f"steps         {trainer.args.max_steps:,} of {trainer.options.batch} each"
 
 
 def _judge(trainer: TaskTrainer, progress: Progress) -> dict[str, float]:
