@@ -7,7 +7,6 @@ import subprocess
 import sys
 import sysconfig
 import textwrap
-import time
 from pathlib import Path
 
 import pytest
@@ -179,10 +178,3 @@ def test_texts_and_a_split():
     assert all(text.prompt.endswith("\n") and text.text.startswith("    ") for text in texts)
     split = load_pairs("standard-library")
     assert len(split.held_out) == pytest.approx(len(split.train) / 9, abs=5)
-
-
-@pytest.mark.slow
-def test_it_is_made_within_seconds():
-    begin = time.process_time()
-    library_pairs()
-    assert time.process_time() - begin < 6
