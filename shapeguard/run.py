@@ -13,6 +13,7 @@ from shapeguard.check import Outcome, check_bytes, check_paths, check_source, co
 from shapeguard.config import FORMATS, Config, UsageError, read_config
 from shapeguard.diagnostics import Diagnostic
 from shapeguard.report import render
+from shapeguard.report.colours import has_colour
 from shapeguard.report.findings import read_from_disk
 from shapeguard.report.progress import Progress
 from shapeguard.report.wording import count
@@ -74,7 +75,7 @@ class _Run:
         from shapeguard.report import statistics, tracking  # noqa: PLC0415 - seldom asked for
 
         outcome = self.without_known(outcome)
-        found, colour = outcome.diagnostics, _has_colour(out)
+        found, colour = outcome.diagnostics, has_colour(out)
         counted = self.asked.statistics and self.output_format in statistics.FORMATS
         if not counted:
             text = render(self.output_format, found, outcome.files, colour=colour, sources=self.source)
@@ -208,7 +209,7 @@ class _Files(_Run):
                 continue
             try:
                 if self.asked.diff:
-                    print(diff(path, done.before, done.after, colour=_has_colour(sys.stdout)), end="")
+                    print(diff(path, done.before, done.after, colour=has_colour(sys.stdout)), end="")
                 else:
                     write_fixed(done)
                 fixed[path] = done
@@ -250,7 +251,7 @@ class _Input(_Run):
         done = fix_data(self.path, self.data, self.findings_in, unsafe=self.asked.unsafe_fixes)
         problems = [] if done.problem is None else [done.problem]
         if self.asked.diff:
-            print(diff(self.path, done.before, done.after, colour=_has_colour(sys.stdout)), end="")
+            print(diff(self.path, done.before, done.after, colour=has_colour(sys.stdout)), end="")
             return _told(problems) or (FOUND if done.made and not self.asked.exit_zero else 0)
         sys.stdout.buffer.write(done.after)
         sys.stdout.flush()
@@ -297,7 +298,3 @@ def _told(problems: Iterable[str]) -> int:
     """Tell what couldn't be done; the exit status of that, 0 where all could."""
     said = [print(f"shapeguard check: {problem}", file=sys.stderr) for problem in problems]
     return COULD_NOT if said else 0
-
-
-def _has_colour(stream: TextIO) -> bool:
-    return stream.isatty() and "NO_COLOR" not in os.environ and os.environ.get("TERM") != "dumb"

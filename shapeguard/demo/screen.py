@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TextIO
 
-from shapeguard.report.colours import BOLD, CYAN, FAINT, painted
+from shapeguard.report.colours import BOLD, CYAN, FAINT, has_colour, is_terminal, painted
 
 GREEN, RED = "32", "31"
 _WIDTH_AT_MOST = 100
@@ -26,8 +25,7 @@ class Screen:
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
-        self._live = stream.isatty() and os.environ.get("TERM") != "dumb"
-        self.colour = self._live and "NO_COLOR" not in os.environ
+        self._live, self.colour = is_terminal(stream), has_colour(stream)
         self._drawn = False
         self._width = min(shutil.get_terminal_size((_WIDTH_AT_MOST, 24)).columns, _WIDTH_AT_MOST)
 

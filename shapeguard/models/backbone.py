@@ -22,7 +22,7 @@ def load_model(source: Source, maker: Any) -> PreTrainedModel:
         else:
             made = maker.from_pretrained(source)
     except (OSError, ValueError, ImportError, SafetensorError) as error:
-        raise ValueError(f"{maker.__name__} {_reason(source)} ({_first_line(error)})") from error
+        raise ValueError(f"{maker.__name__} {_reason(source)} ({first_line(error)})") from error
     return made
 
 
@@ -37,7 +37,8 @@ def _reason(source: object) -> str:
     )
 
 
-def _first_line(error: Exception) -> str:
+def first_line(error: BaseException) -> str:
+    """The first words of an error, or its name where it has none."""
     return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
 
 

@@ -2,10 +2,23 @@
 
 from __future__ import annotations
 
+import os
+from typing import TextIO
+
 from shapeguard.diagnostics import Severity
 
 BOLD, FAINT, CYAN = "1", "2", "36"
 BY_SEVERITY: dict[Severity, str] = {"error": "1;31", "warning": "1;33", "info": "1;34"}
+
+
+def is_terminal(stream: TextIO) -> bool:
+    """Whether a line on the stream can be written anew."""
+    return stream.isatty() and os.environ.get("TERM") != "dumb"
+
+
+def has_colour(stream: TextIO) -> bool:
+    """Whether the stream shows colours, and the user wants them."""
+    return is_terminal(stream) and "NO_COLOR" not in os.environ
 
 
 def painted(text: str, style: str, *, colour: bool) -> str:

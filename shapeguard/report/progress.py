@@ -10,6 +10,8 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Self, TextIO
 
+from shapeguard.report.colours import is_terminal
+
 _QUIET = 1.0
 """Seconds after which a run is long."""
 _BETWEEN = 0.1
@@ -30,7 +32,7 @@ class Progress:
     def __init__(self, stream: TextIO | None = None, clock: Callable[[], float] = time.monotonic) -> None:
         self._stream = sys.stderr if stream is None else stream
         self._clock = clock
-        self._active = self._stream.isatty() and os.environ.get("TERM") != "dumb"
+        self._active = is_terminal(self._stream)
         start = clock()
         self._due = start + _QUIET
         self._seen = deque([(start, 0)])

@@ -24,6 +24,7 @@ from transformers import (
 )
 
 from shapeguard.config import UsageError
+from shapeguard.models.backbone import first_line
 from shapeguard.train.buckets import LengthBuckets
 from shapeguard.train.folders import CHECKPOINTS, drop_unfinished, last_checkpoint
 from shapeguard.train.options import Options
@@ -134,7 +135,7 @@ def make_trainer(task: Task, options: Options, callbacks: Sequence[TrainerCallba
     except (ValueError, ImportError, RuntimeError) as error:
         if not options.settings:
             raise
-        raise UsageError(f"--set {' '.join(options.settings)}: {_first_line(error)}") from error
+        raise UsageError(f"--set {' '.join(options.settings)}: {first_line(error)}") from error
 
 
 def train(trainer: TaskTrainer) -> Outcome:
@@ -153,7 +154,7 @@ def train(trainer: TaskTrainer) -> Outcome:
     except Exception as error:
         if checkpoint is not None and not course.begun:
             raise UsageError(
-                f"can't go on from {checkpoint} ({_first_line(error)}); delete it to go on from the one before"
+                f"can't go on from {checkpoint} ({first_line(error)}); delete it to go on from the one before"
             ) from error
         raise
     finally:
@@ -209,7 +210,7 @@ def _make_arguments(task: Task, options: Options) -> TrainingArguments:
     except (ValueError, ImportError) as error:
         if not options.settings:
             raise
-        raise UsageError(f"--set {' '.join(options.settings)}: {_first_line(error)}") from error
+        raise UsageError(f"--set {' '.join(options.settings)}: {first_line(error)}") from error
     # A plain command uses one device: DataParallel would split what a task means to be whole.
     _ = arguments.n_gpu
     arguments._n_gpu = min(arguments.n_gpu, 1)  # noqa: SLF001 - the only way to say so
@@ -278,7 +279,3 @@ def _stopping(course: _Course, processes: int) -> Iterator[None]:
 
 def _lower(options: Options) -> str:
     return f"try a lower --learning-rate than {options.learning_rate:g}, or look for records that aren't what they should be"
-
-
-def _first_line(error: Exception) -> str:
-    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)

@@ -6,7 +6,7 @@ from typing import Any, ClassVar, cast
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from transformers import AutoModelForCausalLM, GPT2Config, GPT2LMHeadModel, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import AutoModelForCausalLM, GPT2LMHeadModel, PreTrainedModel, PreTrainedTokenizerBase
 
 from shapeguard.config import UsageError
 from shapeguard.losses import causal_lm_loss, use_linear_loss
@@ -16,10 +16,8 @@ from shapeguard.train.data.load import load_texts
 from shapeguard.train.next_token import NextTokenTask
 from shapeguard.train.options import Options
 from shapeguard.train.predictions import show_continuations
+from shapeguard.train.small_gpt2 import describe_gpt2
 from shapeguard.train.task import Batch
-
-_HEAD = 32
-"""The width of a head of attention."""
 
 
 class LMTask(NextTokenTask):
@@ -88,21 +86,8 @@ def make_task(options: Options) -> LMTask:
 
 
 def make_model(tokenizer: Any, *, layers: int, width: int, longest: int) -> GPT2LMHeadModel:
-    """A small GPT-2 with fresh weights; without dropout, since no text is seen often."""
-    config = GPT2Config(
-        vocab_size=len(tokenizer),
-        n_positions=longest,
-        n_embd=width,
-        n_layer=layers,
-        n_head=width // _HEAD if width % _HEAD == 0 else 1,
-        attn_pdrop=0.0,
-        embd_pdrop=0.0,
-        resid_pdrop=0.0,
-        bos_token_id=tokenizer.bos_token_id,
-        eos_token_id=tokenizer.eos_token_id,
-        pad_token_id=tokenizer.pad_token_id,
-    )
-    return GPT2LMHeadModel(config)
+    """A small GPT-2 with fresh weights."""
+    return GPT2LMHeadModel(describe_gpt2(tokenizer, layers=layers, width=width, longest=longest))
 
 
 def _load(source: str) -> PreTrainedModel:

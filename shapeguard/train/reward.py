@@ -9,7 +9,6 @@ from jaxtyping import Float
 from safetensors import SafetensorError, safe_open
 from tokenizers import processors
 from torch import Tensor, nn
-from transformers import GPT2Config
 
 from shapeguard.config import UsageError
 from shapeguard.losses import bradley_terry_loss
@@ -20,10 +19,9 @@ from shapeguard.train.data.chat import count_shared, plain_template
 from shapeguard.train.data.load import load_pairs
 from shapeguard.train.data.records import Pair, Problem, refuse_overlong
 from shapeguard.train.options import Options
+from shapeguard.train.small_gpt2 import describe_gpt2
 from shapeguard.train.task import Batch, Task
 
-_HEAD = 32
-"""The width of a head of attention."""
 _LEARNED = 20_000
 """How many pairs a tokenizer is learned from at most."""
 _SHOWN, _COLUMNS, _BEFORE = 4, 72, 24
@@ -239,20 +237,13 @@ def _learn_tokenizer(pairs: Sequence[Pair], size: int) -> Any:
 
 
 def _make_model(options: Options, tokenizer: Any) -> RewardModel:
-    """A small GPT-2 with fresh weights; without dropout, since no pair is seen often."""
-    config = GPT2Config(
-        vocab_size=len(tokenizer),
-        n_positions=options.longest,
-        n_embd=options.width,
-        n_layer=options.layers,
-        n_head=options.width // _HEAD if options.width % _HEAD == 0 else 1,
+    """A small GPT-2 with fresh weights, and a head on it."""
+    config = describe_gpt2(
+        tokenizer,
+        layers=options.layers,
+        width=options.width,
+        longest=options.longest,
         activation_function="gelu_pytorch_tanh",  # GPT-2's own, in one operation
-        attn_pdrop=0.0,
-        embd_pdrop=0.0,
-        resid_pdrop=0.0,
-        bos_token_id=tokenizer.bos_token_id,
-        eos_token_id=tokenizer.eos_token_id,
-        pad_token_id=tokenizer.pad_token_id,
     )
     return RewardModel(config, pooling=cast(Literal["last", "mean"], options.pooling or "last"))
 

@@ -18,6 +18,7 @@ from transformers import set_seed
 from transformers.utils import logging
 
 from shapeguard.config import UsageError
+from shapeguard.models.backbone import first_line
 from shapeguard.train.card import CARD, write_card
 from shapeguard.train.curves import draw_curves
 from shapeguard.train.engine import TaskTrainer, make_trainer, train
@@ -98,9 +99,8 @@ def _opening(trainer: TaskTrainer) -> Iterator[str]:
 def _judge(trainer: TaskTrainer, progress: Progress) -> dict[str, float]:
     """The figures of the model as it is now: with --patience, that is the best one, and not the last."""
     step, figures = progress.last
-    known = step == trainer.state.global_step and not trainer.args.load_best_model_at_end
-    if trainer.args.world_size > 1:  # the last figures are the first process's alone
-        known = False
+    alone = trainer.args.world_size == 1  # of several processes only the first one has kept the last figures
+    known = alone and step == trainer.state.global_step and not trainer.args.load_best_model_at_end
     return figures if known else evaluation(trainer.evaluate())
 
 
@@ -147,10 +147,10 @@ def _told_plainly(options: Options) -> Iterator[None]:
             warnings.simplefilter("ignore", UserWarning)
             yield
     except DistError as error:
-        raise UsageError(f"the processes can't meet ({_first_line(error)}); {_about_port()}") from error
+        raise UsageError(f"the processes can't meet ({first_line(error)}); {_about_port()}") from error
     except torch.OutOfMemoryError as error:
         raise UsageError(
-            f"the device has too little memory ({_first_line(error)}); try a smaller --batch, more --accumulate, or a "
+            f"the device has too little memory ({first_line(error)}); try a smaller --batch, more --accumulate, or a "
             "smaller --longest"
         ) from error
     except Exception as error:
@@ -182,7 +182,3 @@ def _is_full(error: BaseException | None) -> bool:
             return True
         error = error.__cause__ or error.__context__
     return False
-
-
-def _first_line(error: BaseException) -> str:
-    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
