@@ -2,6 +2,7 @@
 
 import dataclasses
 import errno
+import gc
 import os
 import tempfile
 import time
@@ -35,6 +36,14 @@ _COLUMNS = 100
 
 def run_train(options: Options) -> int:
     """Train, and say what happens; the exit status."""
+    try:
+        return _run(options)
+    finally:
+        if torch.distributed.is_initialized():
+            _leave_the_others()
+
+
+def _run(options: Options) -> int:
     if not options.dry_run:
         check_output(options)
     with _told_plainly(options):
@@ -59,6 +68,12 @@ def run_train(options: Options) -> int:
             _finish(trainer, figures)
             _say(_closing(trainer, figures, time.monotonic() - started))
     return DONE
+
+
+def _leave_the_others() -> None:
+    """Part from the other processes, whose listening threads abort an interpreter that ends before them."""
+    torch.distributed.destroy_process_group()
+    gc.collect()  # the Trainer's circles hold the group, and only with it do its threads end
 
 
 def _make_task(options: Options) -> Task:

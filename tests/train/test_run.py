@@ -277,3 +277,23 @@ def test_a_port_in_use_is_told(asked):
     assert ended.returncode == 2
     assert f"if port {port} is in use" in ended.stderr
     assert "Traceback" not in ended.stderr
+
+
+def test_nothing_listens_to_other_processes_at_the_end(asked):
+    """A thread that still does would abort the interpreter, as it ends, in some of many runs."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    told = "import atexit; from pathlib import Path; names = lambda: {each.read_text().strip() for each in "
+    told += "Path('/proc/self/task').glob('*/comm')}; atexit.register(lambda: print(names()))"
+    ended = run_alone(
+        changed(asked, settings=("use_cpu=true",)),
+        told,
+        MASTER_ADDR="127.0.0.1",
+        MASTER_PORT=port,
+        RANK="0",
+        LOCAL_RANK="0",
+        WORLD_SIZE="1",
+    )
+    assert ended.returncode == 0
+    assert "gloo" not in ended.stdout.splitlines()[-1], ended.stdout
