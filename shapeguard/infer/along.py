@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 from shapeguard.diagnostics import Edit, Fix
-from shapeguard.infer.silent import Suspect, Verdict
+from shapeguard.infer.silent import ShapeAt, Suspect, Verdict
 from shapeguard.infer.sources import Sources
-from shapeguard.infer.steps import BATCHES, call_of, is_module, written
+from shapeguard.infer.steps import BATCHES, call_of, is_module, text_of, written
 from shapeguard.shapes.shape import Shape
 from shapeguard.source.file import Source
-
-ShapeAt = Callable[[ast.expr], Shape | None]
 
 _CODE = ("SG703", "axis-mixup")
 _PRODUCTS = frozenset({"matmul", "bmm", "mm"})
@@ -45,10 +43,10 @@ def judge_picked(suspect: Suspect, sources: Sources) -> Verdict | None:
     if written(sizes[at % rank]) in (1, -1):
         return None
     message = (
-        f"`{_text(suspect.node)}` picks along axis {dim}, and its index is repeated along that one: "
+        f"`{text_of(suspect.node)}` picks along axis {dim}, and its index is repeated along that one: "
         "it gives the same value all along it"
     )
-    return Verdict(*_CODE, message, (f"the index: {_text(repeated.of)}, repeated",))
+    return Verdict(*_CODE, message, (f"the index: {text_of(repeated.of)}, repeated",))
 
 
 def judge_spread(suspect: Suspect, sources: Sources) -> Verdict | None:
@@ -69,10 +67,10 @@ def judge_spread(suspect: Suspect, sources: Sources) -> Verdict | None:
         if not same or mean.axes is None or _alike(mean.axes, spread.axes, suspect):
             continue
         message = (
-            f"`{_text(suspect.node)}` is over axis {_numbers(spread.axes)}, and the mean that is taken off before is "
+            f"`{text_of(suspect.node)}` is over axis {_numbers(spread.axes)}, and the mean that is taken off before is "
             f"over axis {_numbers(mean.axes)}"
         )
-        return Verdict(*_CODE, message, (f"divided on line {getattr(around, 'lineno', 0)}: {_text(around)}",))
+        return Verdict(*_CODE, message, (f"divided on line {getattr(around, 'lineno', 0)}: {text_of(around)}",))
     return None
 
 
@@ -101,9 +99,6 @@ def _numbers(axes: tuple[int, ...]) -> str:
     return " and ".join(map(str, axes))
 
 
-# Cosines.
-
-
 def judge_cosine(suspect: Suspect, sources: Sources, source: Source) -> Verdict | None:
     """Values made of length 1 along another axis than the one that their product sums over."""
     made = _normalized(suspect.node)
@@ -122,13 +117,13 @@ def judge_cosine(suspect: Suspect, sources: Sources, source: Source) -> Verdict 
         if axis == summed or not _is_normalized(other, sources):
             continue
         message = (
-            f"`{_text(suspect.node)}` makes lengths of 1 along axis {made[0]}, and `{_text(around)}` sums over another "
+            f"`{text_of(suspect.node)}` makes lengths of 1 along axis {made[0]}, and `{text_of(around)}` sums over another "
             "one: these are no cosines"
         )
         notes = (
             ()
             if suspect.result is None or suspect.result.axes is None
-            else (f"{_text(suspect.node)}: {suspect.result}",)
+            else (f"{text_of(suspect.node)}: {suspect.result}",)
         )
         # The axis of the value before it was turned that is summed over.
         wanted = summed if axis == start else -1 if start == -2 else -2  # noqa: PLR2004 - the last two
@@ -223,9 +218,6 @@ def _factors(node: ast.AST) -> list[ast.expr]:
     return []
 
 
-# What is stacked and joined.
-
-
 def judge_stacked(suspect: Suspect, sources: Sources) -> Verdict | None:
     """Layers put on an axis of their own, and a mean over the batch in place of that axis, which a model gives back."""
     stack = call_of(suspect.node)
@@ -247,11 +239,9 @@ def judge_stacked(suspect: Suspect, sources: Sources) -> Verdict | None:
         size = shape.axes[over].size
         if str(size) not in BATCHES or not isinstance(around, ast.expr) or not _is_given_back(around, sources):
             continue
-        message = (
-            f"`{_text(around)}` is over the batch, `{size}`: what `{_text(suspect.node)}` puts together is axis {axis}"
-        )
+        message = f"`{text_of(around)}` is over the batch, `{size}`: what `{text_of(suspect.node)}` puts together is axis {axis}"
         return Verdict(
-            *_CODE, message, (f"{_text(value)}: {shape}",), f"`dim={axis}` is over what is stacked", place=around
+            *_CODE, message, (f"{text_of(value)}: {shape}",), f"`dim={axis}` is over what is stacked", place=around
         )
     return None
 
@@ -279,7 +269,7 @@ def judge_doubled(suspect: Suspect, sources: Sources, source: Source, shape_at: 
     for value, around in sources.uses(node):
         outer = sources.parents.get(around) if isinstance(around, ast.List | ast.Tuple) else None
         joined = None if outer is None else call_of(outer)
-        if joined is None or joined.name not in _JOINS or not isinstance(around, ast.List | ast.Tuple):
+        if outer is None or joined is None or joined.name not in _JOINS or not isinstance(around, ast.List | ast.Tuple):
             continue
         along = written(joined.given(0, "dim", "axis"))
         others = [each for each in around.elts if each is not value]
@@ -288,11 +278,11 @@ def judge_doubled(suspect: Suspect, sources: Sources, source: Source, shape_at: 
             continue
         rows = _begins(shape_at(row))
         message = (
-            f"`{_text(node)}` names no axis, and puts {len(items.elts)} batches one below the other: "
-            f"`{_text(outer)}` joins them with `{_text(row)}` of {rows} rows"
+            f"`{text_of(node)}` names no axis, and puts {len(items.elts)} batches one below the other: "
+            f"`{text_of(outer)}` joins them with `{text_of(row)}` of {rows} rows"
         )
-        notes = (f"{_text(row)}: {shape_at(row)}", f"joined on line {getattr(outer, 'lineno', 0)}")
-        text = f"{ast.unparse(node.func)}({_text(items)}, dim={along})"
+        notes = (f"{text_of(row)}: {shape_at(row)}", f"joined on line {getattr(outer, 'lineno', 0)}")
+        text = f"{ast.unparse(node.func)}({text_of(items)}, dim={along})"
         fix = Fix(f"Name the axis: `dim={along}`", (Edit(source.span_of(node), text),))
         return Verdict(*_CODE, message, notes, f"`dim={along}` puts them side by side", None if source.cells else fix)
     return None
@@ -317,7 +307,3 @@ def _is_of_one(node: ast.expr, sources: Sources) -> bool:
                 and sources.made(given) is None
             )
     return False
-
-
-def _text(node: ast.AST | None) -> str:
-    return "" if node is None else " ".join(ast.unparse(node).split())

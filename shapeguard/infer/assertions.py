@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from shapeguard.infer.measures import shape_owner
 from shapeguard.infer.renaming import substituted
-from shapeguard.infer.values import Symbol, as_size, certain
+from shapeguard.infer.steps import written
+from shapeguard.infer.values import Symbol, as_size, certain, fill_unknown
 from shapeguard.ops.values import UNKNOWN, Tensor
 from shapeguard.shapes.dim import Dim, as_int, names
 from shapeguard.shapes.shape import Axis, Shape
@@ -80,8 +81,7 @@ def _learn_same_shape(evaluator: Evaluator, left: ast.expr, right: ast.expr) -> 
         if axes is None:
             evaluator.scope[name] = Tensor(Shape(others), dtype)
         elif len(axes) == len(others):
-            merged = tuple(other if axis.size is None else axis for axis, other in zip(axes, others, strict=True))
-            evaluator.scope[name] = Tensor(Shape(merged), dtype)
+            evaluator.scope[name] = Tensor(fill_unknown(axes, others), dtype)
     if shapes[0] is not None and shapes[1] is not None and len(shapes[0]) == len(shapes[1]):
         for one, other in zip(shapes[0], shapes[1], strict=True):
             equate(evaluator, one.size, other.size)
@@ -97,20 +97,11 @@ def _axis_read(node: ast.expr) -> tuple[str, int] | None:
     """The name of the tensor, and the axis, whose size an expression reads."""
     match node:
         case ast.Subscript(value=owner, slice=index) if (name := _whole_shape(owner)) is not None:
-            position = _number(index)
+            position = written(index)
             return None if position is None else (name, position)
         case ast.Call(func=ast.Attribute(value=ast.Name(id=name), attr="size"), args=[index]):
-            position = _number(index)
+            position = written(index)
             return None if position is None else (name, position)
-    return None
-
-
-def _number(node: ast.expr) -> int | None:
-    match node:
-        case ast.Constant(value=int(number)):
-            return number
-        case ast.UnaryOp(op=ast.USub(), operand=ast.Constant(value=int(number))):
-            return -number
     return None
 
 

@@ -21,10 +21,10 @@ from shapeguard.infer.values import (
 )
 from shapeguard.ops.registry import find
 from shapeguard.ops.values import UNKNOWN, Tensor
-from shapeguard.shapes.annotation import Annotation, AnnotationSyntaxError, AnySize, Fixed, Named, Symbolic, parse
+from shapeguard.shapes.annotation import Annotation, AnnotationSyntaxError, Fixed, Named, Symbolic, parse
 from shapeguard.shapes.dim import Dim
 from shapeguard.shapes.expression import parse_dim
-from shapeguard.shapes.shape import Axis, Shape
+from shapeguard.shapes.shape import UNKNOWN_AXIS, Axis, Shape
 
 Resolve = Callable[[ast.expr], Any]
 
@@ -170,10 +170,8 @@ def _claimed_axis(axis: Any) -> Axis:
                 text = axis.expression.replace("{", "").replace("}", "")
                 return Axis.of(Dim(text) if _is_path(text) else parse_dim(text))
             except ValueError:
-                return Axis(None, None)
-        case AnySize():
-            return Axis(None, None)
-    return Axis(None, None)
+                return UNKNOWN_AXIS
+    return UNKNOWN_AXIS
 
 
 def _is_path(text: str) -> bool:

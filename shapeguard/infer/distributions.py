@@ -25,7 +25,8 @@ _ONE_BY_ONE = {
     "Uniform": ("low", "high"),
 }
 """Those that draw each value by itself, and their parameters."""
-_NEVER_GIVEN_AS_NUMBER = ("probs", "logits")
+_SCORES = ("probs", "logits")
+"""What the parameters of these are called."""
 _DRAWN = "what is drawn"
 
 
@@ -33,7 +34,7 @@ def distribution(name: str, arguments: list[Any], named: Scope) -> Any:
     """What a distribution of torch's, by its full name, knows of shapes."""
     kind = name.rpartition(".")[2]
     if kind in _BY_CLASSES:
-        given = [*arguments, *(named[each] for each in _NEVER_GIVEN_AS_NUMBER if each in named)]
+        given = [*arguments, *(named[each] for each in _SCORES if each in named)]
         scores = certain(given[0]) if given else UNKNOWN
         axes = scores.shape.axes if isinstance(scores, Tensor) else None
         return UNKNOWN if not axes else _of_shape(Tensor(Shape(axes[:-1])), drawn="int64")

@@ -16,6 +16,7 @@ from shapeguard.ops.values import Module, Tensor
 from shapeguard.shapes.axis_words import split_axes
 from shapeguard.shapes.compare import compare
 from shapeguard.shapes.dim import Dim, as_int, names, substitute
+from shapeguard.shapes.mismatch import count_axes
 from shapeguard.shapes.shape import Axis, Shape
 
 if TYPE_CHECKING:
@@ -93,7 +94,7 @@ def report(
 ) -> None:
     """Add a finding about a claim, with an edit of it where the right words are known."""
     text = None if found.words is None else rewritten(stated, found.words)
-    fix = None if text is None else Fix(f"Write what it is: `{text}`", (Edit(span, text),), "safe")
+    fix = None if text is None else Fix(f"Write what it is: `{text}`", (Edit(span, text),), "unsafe")
     path = str(evaluator.home.source.path)
     made = Diagnostic(path, span, *kind, found.sentence, notes, None, fix, severity="warning", preview=found.preview)
     evaluator.reporter.add(evaluator, made)
@@ -151,7 +152,7 @@ def contradiction(
     least = len(stated.axes) - (stated.variadic is not None)
     if len(axes) < least or (stated.variadic is None and len(axes) != least):
         says = f"at least {least}" if stated.variadic is not None else str(least)
-        sentence = f"{about} has {count_of(len(axes))}, {source} says {says}: {stated.text}"
+        sentence = f"{about} has {count_axes(len(axes))}, {source} says {says}: {stated.text}"
         return Contradiction(sentence, _written_out(stated, actual, scope), is_form=True)
     if stated.variadic is not None:
         return None
@@ -265,11 +266,6 @@ def of_averaged(
         return None
     sentence = f"{about} has no axis of heads, {source} says {stated.text}: the layer gives their average"
     return Contradiction(sentence, is_form=True)
-
-
-def count_of(count: int) -> str:
-    """So many axes, in words."""
-    return "1 axis" if count == 1 else f"{count} axes"
 
 
 def _meant(size: Dim | None, scope: Mapping[str, Any]) -> Dim | None:

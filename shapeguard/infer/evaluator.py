@@ -26,6 +26,7 @@ from shapeguard.infer.values import (
     Scopes,
     certain,
     join,
+    join_all,
 )
 from shapeguard.ops.indexing import Slice
 from shapeguard.ops.values import UNKNOWN, Tensor
@@ -100,7 +101,7 @@ _MISSING = object()
 
 
 class Evaluator:
-    """The values in scope, and what is found out from them; the statements are Body's."""
+    """The values in scope, and what is found out from them; what changes them are Targets, Flow and Body."""
 
     def __init__(self, reporter: Reporter, home: File, scopes: Scopes, qualified_name: str, steps: int) -> None:
         self.reporter = reporter
@@ -159,8 +160,6 @@ class Evaluator:
         """`owner.name`."""
         return attribute(self, owner, name)
 
-    # Names
-
     def lookup(self, name: str) -> Any:
         """What a name means here."""
         found = self.scope.get(name, _MISSING)
@@ -204,17 +203,13 @@ class Evaluator:
             if value is old:
                 self.scope[name] = new
 
-    # Targets
-
     def assign(self, target: ast.expr, value: Any, source: ast.expr | None) -> None:
-        """Give a target its value; see Body."""
+        """Give a target its value; see Targets."""
         raise NotImplementedError
 
     def block(self, body: Sequence[ast.stmt]) -> None:
         """Run statements; see Body."""
         raise NotImplementedError
-
-    # Expressions
 
     def value(self, node: ast.expr) -> Any:
         """What an expression is."""
@@ -317,12 +312,7 @@ class Evaluator:
             return tuple(found)
         if not all(isinstance(each, Many) for each in several):
             return UNKNOWN
-        item: Any = NOTHING
-        for each in several:
-            item = join(item, each.item)
-        for value in found:
-            item = join(item, value)
-        return Many(item)
+        return Many(join_all(NOTHING, (*(each.item for each in several), *found)))
 
     def index(self, node: ast.expr) -> Any:
         """What stands between the brackets of a subscript."""

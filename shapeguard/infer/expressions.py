@@ -22,7 +22,7 @@ from shapeguard.infer.values import (
 from shapeguard.ops.indexing import ELLIPSIS
 from shapeguard.ops.values import UNKNOWN
 from shapeguard.shapes.dim import Dim
-from shapeguard.shapes.shape import multiply_back
+from shapeguard.shapes.whole import multiply_back
 
 if TYPE_CHECKING:
     from shapeguard.infer.evaluator import Evaluator

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from shapeguard.infer import hugging_face
 from shapeguard.infer.claims import claimed_shape
@@ -18,15 +18,12 @@ from shapeguard.infer.values import (
     Function,
     Many,
     Scope,
+    fill_unknown,
 )
 from shapeguard.ops.registry import find
 from shapeguard.ops.values import UNKNOWN, Tensor
 from shapeguard.shapes.annotation import AnnotationSyntaxError, parse
 from shapeguard.shapes.shape import Shape
-
-if TYPE_CHECKING:
-    pass
-
 
 _SAME = frozenset({
     "torch.nn.Parameter",
@@ -92,7 +89,7 @@ def _expected(value: Any, text: str) -> Any:
         return value if isinstance(value, Tensor) else Tensor(Shape.unknown())
     if known is None:
         return Tensor(shape, dtype)
-    return Tensor(Shape(tuple(b if a.size is None else a for a, b in zip(known, shape.axes, strict=True))), dtype)
+    return Tensor(fill_unknown(known, shape.axes), dtype)
 
 
 def _sequential(modules: list[Any]) -> Any:

@@ -150,8 +150,8 @@ def _declared(inner: Evaluator, node: ast.FunctionDef | ast.AsyncFunctionDef) ->
     return Tensor(Shape.of(*sizes), claim.dtype)
 
 
-def key_of(function: Function, arguments: list[Any], named: Scope, memory: Memory) -> Any:
-    """What a call of a function is told apart by."""
+def key_of(function: Function | Class, arguments: list[Any], named: Scope, memory: Memory) -> Any:
+    """What a call of a function, or of a class, is told apart by."""
     parts = [_identity(value, memory) for value in arguments]
     parts += [(name, _identity(value, memory)) for name, value in sorted(named.items())]
     return (function, *parts)
@@ -192,9 +192,7 @@ def instantiate(evaluator: Evaluator, cls: Class, arguments: list[Any], named: S
     initial = cls.find("__init__")
     if not isinstance(initial, Function) and cls.makes_records:
         return _record(evaluator, cls, arguments, named)
-    parts = [_identity(value, memory) for value in arguments]
-    parts += [(name, _identity(value, memory)) for name, value in sorted(named.items())]
-    key = (cls, bool(evaluator.vague), *parts)
+    key = (bool(evaluator.vague), key_of(cls, arguments, named, memory))
     known = memory.instances.get(key)
     if known is not None:
         return known

@@ -107,20 +107,25 @@ def _with_axis(value: Any, position: int, name: str) -> Any:
 
 
 def _mask(named: Scope) -> Any:
-    embeds = certain(named.get("inputs_embeds", named.get("input_embeds", UNKNOWN)))
-    axes = embeds.shape.axes if isinstance(embeds, Tensor) else None
-    batch, length = (axes[0], axes[1]) if axes is not None and len(axes) > 1 else (None, None)
+    batch, length = _rows_and_length(_embedded(named))
     return Maybe(Tensor(Shape.of(batch, 1, length, None)))
 
 
 def _both_ways(named: Scope) -> Any:
-    embeds = certain(named.get("inputs_embeds", named.get("input_embeds", UNKNOWN)))
-    others = certain(named.get("encoder_hidden_states"))
-    axes = embeds.shape.axes if isinstance(embeds, Tensor) else None
-    other_axes = axes if others is None else others.shape.axes if isinstance(others, Tensor) else None
-    batch, length = (axes[0], axes[1]) if axes is not None and len(axes) > 1 else (None, None)
-    width = other_axes[1] if other_axes is not None and len(other_axes) > 1 else None
+    embeds, others = _embedded(named), certain(named.get("encoder_hidden_states"))
+    batch, length = _rows_and_length(embeds)
+    _, width = _rows_and_length(embeds if others is None else others)
     return Maybe(Tensor(Shape.of(batch, 1, length, width)))
+
+
+def _embedded(named: Scope) -> Any:
+    return certain(named.get("inputs_embeds", named.get("input_embeds", UNKNOWN)))
+
+
+def _rows_and_length(value: Any) -> tuple[Axis | None, Axis | None]:
+    """The first two axes of a tensor."""
+    axes = value.shape.axes if isinstance(value, Tensor) else None
+    return (axes[0], axes[1]) if axes is not None and len(axes) > 1 else (None, None)
 
 
 _MASKS: dict[str, Callable[[Scope], Any]] = {

@@ -11,7 +11,7 @@ from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from shapeguard.diagnostics import Diagnostic, Fix, Span
+from shapeguard.diagnostics import Diagnostic, Fix
 from shapeguard.infer import drift, follow, single, supposing
 from shapeguard.infer.analysis import Analysis, Expression
 from shapeguard.infer.claims import annotated, with_defaults
@@ -19,6 +19,7 @@ from shapeguard.infer.evaluator import Evaluator, Reporter, kind_of
 from shapeguard.infer.files import File
 from shapeguard.infer.follow import DEEPEST_CALL, Memory
 from shapeguard.infer.judging import judged, together
+from shapeguard.infer.listening import Listener, Nobody
 from shapeguard.infer.parameters import Parameters, parameters_of
 from shapeguard.infer.runs import Run, observed
 from shapeguard.infer.silent import Suspect
@@ -38,7 +39,6 @@ from shapeguard.infer.values import (
 )
 from shapeguard.ops.values import UNKNOWN, Tensor
 from shapeguard.shapes.dim import Dim, as_int
-from shapeguard.shapes.shape import Shape
 
 if TYPE_CHECKING:
     from shapeguard.source.file import Source
@@ -249,7 +249,7 @@ class _FileAnalysis:
         self, function: Function, instance: Instance | Class | None, *, trusting: bool = False
     ) -> supposing.Trial:
         """The body of a function, ready to be interpreted as words say that its values are."""
-        listening = _Listening(self.memory, trusting=trusting)
+        listening = Listener(self.memory, trusting=trusting)
         body, _ = self.body_of(listening, function, instance)
         return supposing.Trial(body, listening.heard, listening.drifted, listening.seen)
 
@@ -286,12 +286,9 @@ class _FileAnalysis:
         fix: Fix | None = None,
     ) -> None:
         """Add a finding, once for each place, of a function that is looked at for itself."""
-        if evaluator.depth or evaluator.home is not self.home:
-            return
-        span = self.source.span_of(node)
-        if (span, code) not in self.diagnostics:
-            found = Diagnostic(str(self.source.path), span, code, name, message, notes, hint, fix)
-            self.note(self.diagnostics, (span, code), found)
+        if evaluator.home is self.home:
+            span = self.source.span_of(node)
+            self.add(evaluator, Diagnostic(str(self.source.path), span, code, name, message, notes, hint, fix))
 
     def add(self, evaluator: Evaluator, found: Diagnostic) -> None:
         """Add a finding, once for each place, of a function that is looked at for itself."""
@@ -348,7 +345,7 @@ class _FileAnalysis:
 
 def _load(file: File) -> None:
     """Bind the names of a file that is imported, without following what it calls."""
-    evaluator = Body(_Silent(), file, (_BUILTINS,), "", _STEPS_PER_MODULE)
+    evaluator = Body(Nobody(), file, (_BUILTINS,), "", _STEPS_PER_MODULE)
     file.scope = evaluator.scope
     evaluator.depth = DEEPEST_CALL
     evaluator.quiet = 1
@@ -356,74 +353,6 @@ def _load(file: File) -> None:
         evaluator.block(file.source.tree.body)
     except (Exhausted, RecursionError):
         return
-
-
-class _Silent:
-    """Hears nothing of what a file that is only imported may be found to do."""
-
-    def __init__(self) -> None:
-        self.guessing = self.trusting = False
-        self.memory = Memory()
-
-    def report(self, *_: Any, **__: Any) -> None:
-        """Nothing."""
-
-    def add(self, *_: Any) -> None:
-        """Nothing."""
-
-    def report_call(self, *_: Any) -> None:
-        """Nothing."""
-
-    def suspect(self, *_: Any) -> None:
-        """Nothing."""
-
-    def begin_trial(self) -> None:
-        """Nothing."""
-
-    def end_trial(self, *, kept: bool) -> None:
-        """Nothing."""
-
-    def led_to(self, *_: Any) -> None:
-        """Nothing."""
-
-    def observe(self, *_: Any) -> None:
-        """Nothing."""
-
-    def miss(self, *_: Any) -> None:
-        """Nothing."""
-
-    def lose(self, *_: Any) -> None:
-        """Nothing."""
-
-
-class _Listening(_Silent):
-    """Hears where a body surely fails, and which comments it contradicts."""
-
-    def __init__(self, memory: Memory, *, trusting: bool) -> None:
-        super().__init__()
-        self.memory, self.trusting = memory, trusting
-        self.heard: list[supposing.Heard] = []
-        self.drifted: dict[Span, Diagnostic] = {}
-        self.seen: dict[ast.expr, Shape] = {}
-
-    def observe(self, _: Evaluator, node: ast.expr, value: Tensor) -> None:
-        """Keep the shape of an expression, as the last pass has it."""
-        self.seen[node] = value.shape
-
-    def add(self, evaluator: Evaluator, found: Diagnostic) -> None:
-        """Keep a comment that is contradicted."""
-        if not evaluator.depth:
-            self.drifted.setdefault(found.span, found)
-
-    def report(self, evaluator: Evaluator, node: ast.expr | ast.stmt, code: str, _: str, why: str, *__: Any) -> None:
-        """Keep what is refused for every size."""
-        if code not in ("SG302", "SG303") and not (evaluator.depth or evaluator.uncertain or evaluator.vague):
-            self.heard.append(supposing.Heard(node, why))
-
-    def report_call(self, evaluator: Evaluator, node: ast.expr, refusal: Refusal) -> None:
-        """Keep what a function that is called refuses."""
-        if not (evaluator.depth or evaluator.uncertain or evaluator.vague or refusal.is_claim):
-            self.heard.append(supposing.Heard(node, refusal.mismatch.sentence()))
 
 
 def _shown(value: Tensor) -> tuple[str | int, ...] | None:

@@ -11,7 +11,7 @@ from shapeguard.infer.mixups import judge_alignment, judge_alike, judge_letters,
 from shapeguard.infer.order import judge_order, judge_rows, judge_taken
 from shapeguard.infer.outer import judge_kept, judge_outer
 from shapeguard.infer.runs import Run
-from shapeguard.infer.silent import Suspect, Verdict
+from shapeguard.infer.silent import ShapeAt, Suspect, Verdict
 from shapeguard.infer.sources import Sources
 from shapeguard.infer.weights import judge_join, judge_softmax
 from shapeguard.shapes.shape import Shape
@@ -36,9 +36,7 @@ def judged(suspects: Iterable[Suspect], source: Source, runs: Mapping[object, Ru
             )  # fmt: skip
 
 
-def _verdict(
-    suspect: Suspect, sources: Sources, source: Source, shape_at: Callable[[ast.expr], Shape | None]
-) -> Verdict | None:
+def _verdict(suspect: Suspect, sources: Sources, source: Source, shape_at: ShapeAt) -> Verdict | None:
     by_kind: dict[str, Callable[[], Verdict | None]] = {
         "outer": lambda: judge_outer(suspect, sources, source, shape_at),
         "loss": lambda: judge_outer(suspect, sources, source, shape_at),

@@ -9,14 +9,13 @@ from collections.abc import Iterator
 from shapeguard.diagnostics import Edit, Fix
 from shapeguard.infer.silent import Part, Suspect, Verdict
 from shapeguard.infer.sources import Sources
-from shapeguard.infer.steps import BATCHES, is_module
-from shapeguard.infer.weights import axis_of, operands_of
+from shapeguard.infer.steps import BATCHES, is_module, text_of
+from shapeguard.infer.weights import MASKS, axis_of, operands_of
 from shapeguard.shapes.dim import Dim, names
 from shapeguard.shapes.shape import Shape
 from shapeguard.source.file import Source
 
 _CODE = ("SG703", "axis-mixup")
-_MASKS = frozenset({"masked_fill", "masked_fill_", "where", "add", "sub", "mul", "div"})
 _DEEPEST = 12
 _PAIR = 2
 _COUNTS = frozenset({"n", "num", "self", "config", "cfg", "number", "of", "total"})
@@ -37,13 +36,13 @@ def judge_mask(suspect: Suspect, sources: Sources) -> Verdict | None:
         if given is None or (given[0] if given[0] < 0 or not rank else given[0] - rank) != -1:
             continue
         message = (
-            f"`{_text(mask.node)}` masks whole rows of `{_text(scores.node)}`: its last axis is 1, "
+            f"`{text_of(mask.node)}` masks whole rows of `{text_of(scores.node)}`: its last axis is 1, "
             "and the softmax behind it is over that axis"
         )
-        notes = (*suspect.notes, f"the softmax is on line {softmax.lineno}: {_text(softmax)}")
+        notes = (*suspect.notes, f"the softmax is on line {softmax.lineno}: {text_of(softmax)}")
         axes = mask.shape.axes or ()
         turned = Shape((*axes[:-2], axes[-1], axes[-2]))
-        hint = f"`{_text(mask.node)}.transpose(-2, -1)` is {turned}" if isinstance(mask.node, ast.Name) else None
+        hint = f"`{text_of(mask.node)}.transpose(-2, -1)` is {turned}" if isinstance(mask.node, ast.Name) else None
         return Verdict(*_CODE, message, notes, hint)
     return None
 
@@ -56,7 +55,7 @@ def _softmaxes(node: ast.expr, sources: Sources, depth: int) -> Iterator[ast.Cal
         name = getattr(getattr(around, "func", None), "attr", "")
         if isinstance(around, ast.Call) and name == "softmax":
             yield around
-        elif (isinstance(around, ast.Call) and name in _MASKS) or (
+        elif (isinstance(around, ast.Call) and name in MASKS) or (
             isinstance(around, ast.BinOp) and isinstance(around.op, ast.Add)
         ):
             yield from _softmaxes(around, sources, depth + 1)
@@ -80,7 +79,7 @@ def judge_alignment(suspect: Suspect, source: Source) -> Verdict | None:
     if size is None or other is None:
         return None
     message = (
-        f"`{_text(shorter.node)}` meets `{_text(longer.node)}` with its axis {size} on {other}, "
+        f"`{text_of(shorter.node)}` meets `{text_of(longer.node)}` with its axis {size} on {other}, "
         f"which has a {size} elsewhere: {shorter.shape} with {longer.shape}"
     )
     wanted = Shape.of(*(sizes[at] if (at := _at(places, place)) is not None else 1 for place in range(rank)))
@@ -97,7 +96,7 @@ def _is_batch(size: Dim) -> bool:
 def judge_alike(suspect: Suspect) -> Verdict:
     """A value with an axis put in that meets itself, with the axis at the same place."""
     assert isinstance(suspect.node, ast.BinOp)
-    message = f"`{_text(suspect.node.left)}` meets itself: the axis is put in at the same place on both sides"
+    message = f"`{text_of(suspect.node.left)}` meets itself: the axis is put in at the same place on both sides"
     return Verdict(*_CODE, message, suspect.notes)
 
 
@@ -147,7 +146,7 @@ def _placed(shorter: Part, wanted: Shape, source: Source) -> tuple[str | None, F
     index = ["None" if size == 1 else ":" for size in wanted.sizes or ()]
     while index and index[0] == "None":
         index.pop(0)
-    text = _text(node) if set(index) == {":"} else f"{_text(node)}[{', '.join(index)}]"
+    text = text_of(node) if set(index) == {":"} else f"{text_of(node)}[{', '.join(index)}]"
     fix = Fix(f"Put the axes where their names stand: `{text}`", (Edit(source.span_of(shorter.node), text),))
     return f"`{text}` lines up as {wanted}", None if source.cells else fix
 
@@ -165,7 +164,7 @@ def judge_letters(suspect: Suspect, source: Source) -> Verdict | None:
         return None
     swapped = _swapped(inputs, operands)
     if swapped:
-        first, second = map(_text, operands)
+        first, second = map(text_of, operands)
         message = f'"{equation.value}" has its `q` in `{first}` and its `k` in `{second}`'
         edits = (Edit(source.span_of(operands[0]), second), Edit(source.span_of(operands[1]), first))
         fix = Fix("Exchange the operands", edits)
@@ -189,7 +188,7 @@ def judge_letters(suspect: Suspect, source: Source) -> Verdict | None:
         others = [(inputs[operands.index(other)], known[other]) for other in known if other is not operand]
         if len(wrong) >= _PAIR or _are_exchanged(letters, sizes, others):
             said, are = ", ".join(letters), ", ".join(sizes)
-            message = f'"{equation.value}" calls the axes of `{_text(operand)}` {said}, and they are {are}'
+            message = f'"{equation.value}" calls the axes of `{text_of(operand)}` {said}, and they are {are}'
             return Verdict(*_CODE, message, suspect.notes)
     return None
 
@@ -226,7 +225,3 @@ def _swapped(inputs: list[str], operands: list[ast.expr]) -> bool:
 
 def _is_called(name: str, letter: str, word: str) -> bool:
     return name == letter or name.startswith((word, f"{letter}_"))
-
-
-def _text(node: ast.AST) -> str:
-    return " ".join(ast.unparse(node).split())

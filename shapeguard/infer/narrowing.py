@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from shapeguard.infer import follow
 from shapeguard.infer.measures import rank_owner, shape_owner
-from shapeguard.infer.values import NOTHING, Class, External, Maybe, Scope, Symbol, join
+from shapeguard.infer.values import NOTHING, Class, External, Maybe, Scope, Symbol, fill_unknown, join
 from shapeguard.ops.registry import find
 from shapeguard.ops.values import UNKNOWN, Module, Tensor
 from shapeguard.shapes.dim import Dim, as_int
@@ -113,5 +113,4 @@ def _of_rank(evaluator: Evaluator, left: ast.expr, right: ast.expr) -> Scope:
         return {owner.id: Tensor(Shape.of(*sizes), known.dtype)}
     if len(axes) != len(sizes):
         return {}
-    merged = [axis if axis.size is not None else size for axis, size in zip(axes, sizes, strict=True)]
-    return {owner.id: Tensor(Shape.of(*merged), known.dtype)}
+    return {owner.id: Tensor(fill_unknown(axes, Shape.of(*sizes).axes or ()), known.dtype)}

@@ -103,7 +103,6 @@ def attempt(work: Callable[[], Any]) -> Any:
     try:
         return work()
     except (TypeError, ValueError, ArithmeticError, AttributeError, LookupError):
-        # Called in a way that the operation doesn't know.
         return UNKNOWN
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Callable
 from itertools import combinations
 
 from shapeguard.diagnostics import Edit, Fix, Span
-from shapeguard.infer.silent import Suspect, Verdict
+from shapeguard.infer.silent import ShapeAt, Suspect, Verdict
 from shapeguard.infer.sources import MODULES, Sources
+from shapeguard.infer.steps import text_of
 from shapeguard.shapes import shape as shapes
 from shapeguard.shapes.dim import Dim, names
 from shapeguard.shapes.mismatch import OrderMismatch, Scrambled, show
@@ -36,7 +36,7 @@ def judge_order(suspect: Suspect, sources: Sources, source: Source) -> Verdict |
     return _judge_pair(suspect, suspect.mismatch)
 
 
-def judge_rows(suspect: Suspect, sources: Sources, shape_at: Callable[[ast.expr], Shape | None]) -> Verdict | None:
+def judge_rows(suspect: Suspect, sources: Sources, shape_at: ShapeAt) -> Verdict | None:
     """What is said of a view of what a model makes of flattened rows: it gives one for each, in the same order."""
     owner = _reshaped(suspect.node)
     known = None if owner is None else shape_at(owner)
@@ -52,7 +52,7 @@ def judge_rows(suspect: Suspect, sources: Sources, shape_at: Callable[[ast.expr]
     is_turned = len(factors) > 1 and target != factors and sorted(map(str, target)) == sorted(map(str, factors))
     if not is_turned or len(set(target)) != len(target):
         return None
-    call, text, step = (" ".join(ast.unparse(each).split()) for each in (made, made.args[0], suspect.node))
+    call, text, step = map(text_of, (made, made.args[0], suspect.node))
     message = (
         f"the rows of `{step}` were flattened in another order: {show(factors)} in one, {show(target)} in the other"
     )
@@ -60,7 +60,7 @@ def judge_rows(suspect: Suspect, sources: Sources, shape_at: Callable[[ast.expr]
     return Verdict(*_CODE, message, notes)
 
 
-def judge_taken(suspect: Suspect, sources: Sources, shape_at: Callable[[ast.expr], Shape | None]) -> Verdict | None:
+def judge_taken(suspect: Suspect, sources: Sources, shape_at: ShapeAt) -> Verdict | None:
     """What is said of rows that one index takes of several values side by side, which were flattened in different orders."""
     node = suspect.node
     assert isinstance(node, ast.Subscript)
@@ -72,7 +72,7 @@ def judge_taken(suspect: Suspect, sources: Sources, shape_at: Callable[[ast.expr
         if shapes.same_order(axes[0], known.axes[0]) is not False:
             continue
         mine, theirs = show(axes[0].factors or ()), show(known.axes[0].factors or ())
-        one, first = (" ".join(ast.unparse(each).split()) for each in (node, other))
+        one, first = map(text_of, (node, other))
         message = f"`{one}` and `{first}` take rows that were flattened in another order: {mine} in one, {theirs} in the other"
         return Verdict(
             *_CODE, message, (*suspect.notes, f"taken on line {node.lineno}"), place=_stored(node.value, sources)
@@ -135,7 +135,7 @@ def _judge_reshape(suspect: Suspect, mismatch: Scrambled, sources: Sources, sour
             return None
     if _may_be_one(suspect.node, mismatch):
         return None
-    step = " ".join(ast.unparse(suspect.node).split())
+    step = text_of(suspect.node)
     message = (
         f"`{step}` cuts {show(mismatch.mixed)} of {show(mismatch.source)} into {show(mismatch.into)}: "
         "a reshape counts elements off anew and moves none"
@@ -165,10 +165,10 @@ def _may_be_one(node: ast.expr, mismatch: Scrambled) -> bool:
 
 def _judge_pair(suspect: Suspect, mismatch: OrderMismatch) -> Verdict:
     if suspect.parts:
-        left, right = (" ".join(ast.unparse(part.node).split()) for part in suspect.parts)
+        left, right = (text_of(part.node) for part in suspect.parts)
         pair = f"rows of `{left}` meet rows of `{right}`"
     else:
-        pair = f"rows meet in `{' '.join(ast.unparse(suspect.node).split())}`"
+        pair = f"rows meet in `{text_of(suspect.node)}`"
     message = f"{pair} that were flattened in another order: {show(mismatch.left)} in one, {show(mismatch.right)} in the other"
     return Verdict(*_CODE, message, suspect.notes)
 
@@ -198,7 +198,7 @@ def _mended(node: ast.expr, mismatch: Scrambled, source: Source) -> tuple[str | 
         return None, None
     before = _exchanges(mismatch, behind=False)
     behind = [] if before else _exchanges(mismatch, behind=True)
-    given = [" ".join(ast.unparse(argument).split()) for argument in node.args]
+    given = list(map(text_of, node.args))
     span = source.span_of(node)
     start = source.span_of(owner)
     rest = Span(start.end_line, start.end_column, span.end_line, span.end_column)
@@ -210,7 +210,7 @@ def _mended(node: ast.expr, mismatch: Scrambled, source: Source) -> tuple[str | 
         text = f".{node.func.attr}({', '.join(given)}).transpose({one}, {other})"
     else:
         return None, None
-    written = f"{' '.join(ast.unparse(owner).split())}{text}"
+    written = f"{text_of(owner)}{text}"
     fix = None if node.keywords or source.cells else Fix(f"Exchange the axes: `{written}`", (Edit(rest, text),))
     return f"`{written}` keeps each row together", fix
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable
 from typing import NamedTuple
 
 from shapeguard.diagnostics import Edit, Fix, Span
-from shapeguard.infer.silent import Part, Suspect, Verdict
+from shapeguard.infer.silent import Part, ShapeAt, Suspect, Verdict
 from shapeguard.infer.sources import Sources, plain_step
+from shapeguard.infer.steps import short_text_of
 from shapeguard.shapes.dim import Dim
 from shapeguard.shapes.shape import Shape
 from shapeguard.source.file import Source
@@ -42,9 +42,7 @@ class Origin(NamedTuple):
     """Whether it stands in the step itself, and not on an earlier line."""
 
 
-def judge_outer(
-    suspect: Suspect, sources: Sources, source: Source, shape_at: Callable[[ast.expr], Shape | None]
-) -> Verdict | None:
+def judge_outer(suspect: Suspect, sources: Sources, source: Source, shape_at: ShapeAt) -> Verdict | None:
     """What is said of two operands that both stretch; None where it is on purpose."""
     longer, shorter = sorted(suspect.parts, key=lambda part: -len(part.shape.axes or ()))
     together = _stretched(longer.shape, shorter.shape)
@@ -93,10 +91,10 @@ def judge_kept(suspect: Suspect, sources: Sources) -> Verdict | None:
             ):
                 continue
             message = (
-                f"`{_short(mine)}` keeps the axis that it is reduced over and `{_short(other)}` doesn't: "
-                f"`{_short(step)}` pairs each with every other one"
+                f"`{short_text_of(mine)}` keeps the axis that it is reduced over and `{short_text_of(other)}` doesn't: "
+                f"`{short_text_of(step)}` pairs each with every other one"
             )
-            notes = tuple(f"{_short(made)}, line {made.lineno}" for made in (suspect.node, reduced))
+            notes = tuple(f"{short_text_of(made)}, line {made.lineno}" for made in (suspect.node, reduced))
             return Verdict("SG701", "outer-broadcast", message, notes, place=step)
     return None
 
@@ -187,9 +185,7 @@ def _origin(node: ast.expr, sources: Sources, depth: int, *, is_here: bool) -> O
         return None if made is None else _origin(made, sources, depth + 1, is_here=False)
     if _inserts(node):
         return Origin("inserted", node, is_here)
-    if isinstance(node, ast.Call) and any(
-        keyword.arg in ("keepdim", "keepdims") and getattr(keyword.value, "value", True) for keyword in node.keywords
-    ):
+    if isinstance(node, ast.Call) and _keeps(node):
         return Origin("kept", node, is_here)
     inner = plain_step(node)
     parts: list[ast.expr] = [] if inner is None else [inner]
@@ -237,9 +233,7 @@ def _counts(node: ast.expr, sources: Sources) -> bool:
     return False
 
 
-def _is_matrix(
-    suspect: Suspect, sources: Sources, shape_at: Callable[[ast.expr], Shape | None], *, is_made: bool
-) -> bool:
+def _is_matrix(suspect: Suspect, sources: Sources, shape_at: ShapeAt, *, is_made: bool) -> bool:
     """Whether what comes out is used as what has both axes."""
     for value, around in sources.uses(suspect.node):
         others: list[ast.expr] = []
@@ -261,9 +255,7 @@ def _is_matrix(
     return False
 
 
-def _is_square(
-    node: ast.expr, suspect: Suspect, sources: Sources, shape_at: Callable[[ast.expr], Shape | None]
-) -> bool:
+def _is_square(node: ast.expr, suspect: Suspect, sources: Sources, shape_at: ShapeAt) -> bool:
     """Whether a value has both axes of the result, or is a product of matrices."""
     shape = shape_at(node)
     if shape is not None and shape.axes is not None:
@@ -295,25 +287,22 @@ def _verdict(
     suspect: Suspect, longer: Part, shorter: Part, together: Shape, origin: Origin, source: Source, *, preview: bool
 ) -> Verdict:
     left, right = suspect.parts
-    step = ast.unparse(suspect.node.func) if isinstance(suspect.node, ast.Call) else _short(suspect.node)
+    step = ast.unparse(suspect.node.func) if isinstance(suspect.node, ast.Call) else short_text_of(suspect.node)
     what = "compares" if suspect.kind == "loss" else "pairs"
     message = (
-        f"`{step}` {what} each of `{_short(left.node)}` with every one of `{_short(right.node)}`: "
+        f"`{step}` {what} each of `{short_text_of(left.node)}` with every one of `{short_text_of(right.node)}`: "
         f"{left.shape} with {right.shape} is {together}"
     )
     place = origin.node.lineno
     line = "" if place == suspect.node.lineno else f", line {place}"
-    text = _short(origin.node)
+    text = short_text_of(origin.node)
     notes = (
-        suspect.notes if text == _short(longer.node) else (*suspect.notes, f"the axis of 1 is that of: {text}{line}")
+        suspect.notes
+        if text == short_text_of(longer.node)
+        else (*suspect.notes, f"the axis of 1 is that of: {text}{line}")
     )
     hint, fix = _mended(longer, shorter, source)
     return Verdict("SG701", "outer-broadcast", message, notes, hint, fix, preview)
-
-
-def _short(node: ast.expr) -> str:
-    text = " ".join(ast.unparse(node).split())
-    return text if len(text) <= 60 else f"{text[:57]}..."  # noqa: PLR2004 - fits on a line with the rest
 
 
 def _mended(longer: Part, shorter: Part, source: Source) -> tuple[str | None, Fix | None]:
@@ -323,7 +312,7 @@ def _mended(longer: Part, shorter: Part, source: Source) -> tuple[str | None, Fi
     if axes[-1].size != 1 or squeezed.axes != shorter.shape.axes or source.cells:
         return None, None
     plain = isinstance(longer.node, ast.Name | ast.Attribute | ast.Call | ast.Subscript)
-    text = _short(longer.node)
+    text = short_text_of(longer.node)
     written = f"{text}.squeeze(-1)" if plain else f"({text}).squeeze(-1)"
     span = source.span_of(longer.node)
     edits = [

@@ -19,7 +19,7 @@ from shapeguard.infer.values import (
     as_size,
     certain,
     is_number,
-    join,
+    join_all,
 )
 from shapeguard.ops.indexing import Slice
 from shapeguard.ops.indexing import subscript as subscript_tensor
@@ -51,10 +51,7 @@ def item_of(items: Any) -> Any:
     if isinstance(items, Dictionary):
         return item_of(tuple(key for key, _ in items.items)) if not items.is_open else UNKNOWN
     if isinstance(items, tuple) and items:
-        found = items[0]
-        for item in items[1:]:
-            found = join(found, item)
-        return found
+        return join_all(items[0], items[1:])
     return UNKNOWN
 
 

@@ -6,7 +6,7 @@ import ast
 from typing import TYPE_CHECKING, Any
 
 from shapeguard.infer import drifting
-from shapeguard.infer.values import Maybe, Symbol, certain
+from shapeguard.infer.values import Maybe, Symbol, certain, fill_unknown
 from shapeguard.ops.values import UNKNOWN, Tensor
 from shapeguard.shapes.dim import Dim, as_int, names, substitute
 from shapeguard.shapes.docstring import docstring_shapes
@@ -77,7 +77,7 @@ def applied(evaluator: Evaluator, node: ast.Assign | ast.AnnAssign | ast.Return,
         axes = known.shape.axes
         if len(axes) != len(shape.axes) or all(axis.size is not None for axis in axes):
             return value
-        shape = Shape(tuple(said if axis.size is None else axis for axis, said in zip(axes, shape.axes, strict=True)))
+        shape = fill_unknown(axes, shape.axes)
     result = Tensor(shape, known.dtype if isinstance(known, Tensor) else None)
     return Maybe(result) if isinstance(value, Maybe) else result
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from shapeguard.infer.values import Bound, External, Maybe, certain
 from shapeguard.ops.registry import Op, find
@@ -42,6 +42,10 @@ class Part(NamedTuple):
 
     node: ast.expr
     shape: Shape
+
+
+ShapeAt: TypeAlias = Callable[[ast.expr], Shape | None]
+"""What is known of the shape of an expression, once the file has been read."""
 
 
 @dataclass(frozen=True)

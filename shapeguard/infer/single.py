@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from shapeguard.diagnostics import Diagnostic, Edit, Fix, Span
 from shapeguard.infer.renaming import substituted
-from shapeguard.infer.steps import call_of
+from shapeguard.infer.steps import call_of, short_text_of
 from shapeguard.infer.supposing import Heard, Looked, Trial
 from shapeguard.infer.values import Exhausted, certain
 from shapeguard.ops.values import Tensor
@@ -19,7 +19,6 @@ from shapeguard.source.file import Source
 
 _KIND = ("SG704", "size-one")
 _MOST_NAMES = 3
-_LONGEST = 60
 _GOES_OVER = frozenset({"zip", "enumerate", "list", "tuple", "len", "map", "sorted"})
 _MORE = "_beyond_one"
 _NEVER_ONE = re.compile(
@@ -88,7 +87,7 @@ def weigh_sizes(looked: Looked, known: Mapping[ast.expr, Tensor]) -> None:
             _failure(longer, single)
             or _passes(looked, longer, single)
             or _reduces(looked, longer, single)
-            or _returned(looked, longer, single)
+            or _returned(longer, single)
         )
         if effect is not None:
             told.add(place.node)
@@ -160,7 +159,7 @@ def _failure(longer: Trial, single: Trial) -> _Effect | None:
     line = found[0].node.lineno
     why = _BEYOND.sub(r"\1", found[0].why)
     said = "" if _MORE in why else f": {why}"
-    return _Effect(f"line {line} then fails", f"line {line}: {_text(found[0].node)}{said}")
+    return _Effect(f"line {line} then fails", f"line {line}: {short_text_of(found[0].node)}{said}")
 
 
 def _passes(looked: Looked, longer: Trial, single: Trial) -> _Effect | None:
@@ -177,7 +176,7 @@ def _passes(looked: Looked, longer: Trial, single: Trial) -> _Effect | None:
                 continue
             if len(after.axes) >= len(before.axes):
                 continue
-            what = f"line {value.lineno}: {_text(value)} is {_named(after)}"
+            what = f"line {value.lineno}: {short_text_of(value)} is {_named(after)}"
             left = _named(after).sizes
             over_what = f"`{left[0]}`" if left else "a number"
             return _Effect(f"line {value.lineno} then goes over {over_what}", what)
@@ -201,15 +200,15 @@ def _reduces(looked: Looked, longer: Trial, single: Trial) -> _Effect | None:
             continue
         over, whole = _named(Shape((after.axes[at],))).sizes, _named(after)
         says = f"line {getattr(node, 'lineno', 0)} is then over `{over[0] if over else now}`"
-        return _Effect(says, f"line {getattr(node, 'lineno', 0)}: {_text(call.of)} is {whole}: {_text(node)}")
+        return _Effect(
+            says, f"line {getattr(node, 'lineno', 0)}: {short_text_of(call.of)} is {whole}: {short_text_of(node)}"
+        )
     return None
 
 
-def _returned(looked: Looked, longer: Trial, single: Trial) -> _Effect | None:
+def _returned(longer: Trial, single: Trial) -> _Effect | None:
     """What is then returned with an axis less."""
     before = dict(longer.body.returned)
-    if looked.function.node.__class__ is ast.Lambda:
-        return None
     for node, value in single.body.returned:
         one, other = certain(before.get(node)), certain(value)
         if not isinstance(one, Tensor) or not isinstance(other, Tensor):
@@ -229,9 +228,9 @@ def _report(looked: Looked, place: _Squeeze, name: str, effect: _Effect, single:
     after = single.seen[place.node]
     ones = [number for number, axis in enumerate(place.shape.axes or ()) if axis.size == 1]
     given = substituted(Tensor(place.shape), {name: Dim(1)}).shape
-    message = f"`{_text(place.node)}` takes `{name}` away, too, where that is 1: {effect.says}"
+    message = f"`{short_text_of(place.node)}` takes `{name}` away, too, where that is 1: {effect.says}"
     notes = (
-        f"{_text(place.value)}: {place.shape}",
+        f"{short_text_of(place.value)}: {place.shape}",
         f"with {name} = 1: {given} becomes {_named(after)}",
         effect.note,
     )
@@ -275,8 +274,3 @@ def _mended(home: Source, place: _Squeeze, ones: list[int]) -> tuple[str | None,
     span = home.span_of(place.node)
     end = Span(span.end_line, span.end_column - 1, span.end_line, span.end_column - 1)
     return None, Fix(f"Name the axis: `.squeeze({axis})`", (Edit(end, str(axis)),), "unsafe")
-
-
-def _text(node: ast.AST) -> str:
-    text = " ".join(ast.unparse(node).split())
-    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 3]}..."

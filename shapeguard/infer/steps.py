@@ -1,10 +1,11 @@
-"""A call of torch as code writes it: a function or a method, of what, and along which axes."""
+"""A step of torch as code writes it: a function or a method, of what, and along which axes; and as a message shows it."""
 
 from __future__ import annotations
 
 import ast
 from dataclasses import dataclass
 
+_LONGEST = 60
 BATCHES = frozenset({"b", "B", "bs", "bsz", "nbatch", "batch", "batch_size", "batchsize", "n_batch", "num_batch"})
 """What code calls the number of rows of a batch."""
 
@@ -58,3 +59,14 @@ def written(node: ast.expr | None) -> int | None:
 def is_module(node: ast.expr) -> bool:
     """Whether an expression is a module of torch's functions."""
     return ast.unparse(node) in ("torch", "F", "nn.functional", "torch.nn.functional", "functional", "torch.special")
+
+
+def text_of(node: ast.AST) -> str:
+    """A step on one line."""
+    return " ".join(ast.unparse(node).split())
+
+
+def short_text_of(node: ast.AST) -> str:
+    """A step in so few characters that it fits on a line with other words."""
+    text = text_of(node)
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 3]}..."

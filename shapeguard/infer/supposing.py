@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from shapeguard.diagnostics import Diagnostic, Span
 from shapeguard.infer import operators
-from shapeguard.infer.drifting import Contradiction, contradiction, count_of, is_clear, of_padded, pieces_of, report
+from shapeguard.infer.drifting import Contradiction, contradiction, is_clear, of_padded, pieces_of, report
 from shapeguard.infer.files import File
 from shapeguard.infer.measures import shape_owner
 from shapeguard.infer.values import Exhausted, Symbol, certain
 from shapeguard.ops.values import UNKNOWN, Tensor
 from shapeguard.shapes.dim import as_int
 from shapeguard.shapes.docstring import RETURN, docstring_shapes
+from shapeguard.shapes.mismatch import count_axes
 from shapeguard.shapes.shape import Shape
 
 if TYPE_CHECKING:
@@ -235,7 +236,7 @@ def _refused(looked: Looked, name: str, stated: ProseShape) -> tuple[Contradicti
     taken = [rank for rank in range(_MOST_AXES + 1) if rank != count and _takes(looked, name, rank)]
     if not taken:
         return None
-    wanted = count_of(taken[0])
+    wanted = count_axes(taken[0])
     if len(taken) > 1:
         wanted = f"{taken[0]} or {'more' if taken[-1] == _MOST_AXES else taken[-1]} axes"
     says = f"the docstring says {count}: {stated.text}"

@@ -421,6 +421,11 @@ def join_shapes(left: Shape, right: Shape) -> Shape:
     )
 
 
+def fill_unknown(axes: Iterable[Axis], said: Iterable[Axis]) -> Shape:
+    """Axes of which those of unknown size are as they are said to be."""
+    return Shape(tuple(other if axis.size is None else axis for axis, other in zip(axes, said, strict=True)))
+
+
 def qualified(outer: str, name: str) -> str:
     """The name of something inside a function or class."""
     return f"{outer}.{name}" if outer else name

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
-from shapeguard.infer.silent import Suspect, Verdict
+from shapeguard.infer.silent import ShapeAt, Suspect, Verdict
 from shapeguard.infer.sources import Sources
-from shapeguard.infer.steps import BATCHES, call_of, written
-from shapeguard.shapes.shape import Axis, Shape
+from shapeguard.infer.steps import BATCHES, call_of, text_of, written
+from shapeguard.shapes.shape import Axis
 
 _CODE = ("SG703", "axis-mixup")
 _STEPS = 6
@@ -16,9 +16,7 @@ _Places = tuple[int | None, ...]
 """For each axis of a value, which axis of the weights it is; None for one that was put in."""
 
 
-def judge_weighing(
-    suspect: Suspect, axis: int, sources: Sources, shape_at: Callable[[ast.expr], Shape | None]
-) -> Verdict | None:
+def judge_weighing(suspect: Suspect, axis: int, sources: Sources, shape_at: ShapeAt) -> Verdict | None:
     """A softmax over one axis, and a sum over another one of what its weights are multiplied with."""
     shape = suspect.result
     if shape is None or shape.axes is None or not -len(shape.axes) <= axis < len(shape.axes):
@@ -35,10 +33,14 @@ def judge_weighing(
                 continue
             size = shape.axes[axis].size
             message = (
-                f"the softmax is over axis {axis}, `{size}`, and `{_text(around)}` sums over axis {summed} of what its "
+                f"the softmax is over axis {axis}, `{size}`, and `{text_of(around)}` sums over axis {summed} of what its "
                 "weights are multiplied with"
             )
-            notes = (f"{_text(suspect.node)}: {shape}", f"{_text(other)}: {values}", f"summed on line {_line(around)}")
+            notes = (
+                f"{text_of(suspect.node)}: {shape}",
+                f"{text_of(other)}: {values}",
+                f"summed on line {_line(around)}",
+            )
             wanted = places[summed - max(len(places), len(values.axes)) + len(places)]
             hint = f"`dim={wanted}` makes the weights of each sum add up to 1"
             return Verdict(*_CODE, message, notes, hint, preview=str(size) not in BATCHES)
@@ -133,7 +135,3 @@ def _summed(node: ast.AST, rank: int) -> int | None:
 
 def _line(node: ast.AST) -> int:
     return getattr(node, "lineno", 0)
-
-
-def _text(node: ast.AST) -> str:
-    return " ".join(ast.unparse(node).split())

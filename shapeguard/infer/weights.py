@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable
 from typing import TypeAlias
 
 from shapeguard.diagnostics import Edit, Fix
 from shapeguard.infer.repeating import of_each
-from shapeguard.infer.silent import Suspect, Verdict
+from shapeguard.infer.silent import ShapeAt, Suspect, Verdict
 from shapeguard.infer.sources import Sources
-from shapeguard.infer.steps import is_module, written
+from shapeguard.infer.steps import is_module, text_of, written
 from shapeguard.infer.weighing import judge_weighing
-from shapeguard.shapes.shape import Shape
 from shapeguard.source.file import Source
 
 _CODE = ("SG703", "axis-mixup")
 _PRODUCTS = frozenset({"matmul", "bmm", "mm", "baddbmm"})
-_MASKS = frozenset({"masked_fill", "masked_fill_", "where", "add", "sub", "mul", "div"})
+MASKS = frozenset({"masked_fill", "masked_fill_", "where", "add", "sub", "mul", "div"})
+"""What masks scores or scales them, on their way from a product to a softmax."""
 _REDUCES = frozenset({"mean", "std", "var", "median"})
 _DEEPEST = 12
 _PAIR = 2
-ShapeAt: TypeAlias = Callable[[ast.expr], Shape | None]
 Given: TypeAlias = tuple[int, ast.expr | None]
 """An axis, and where it is written."""
 _OF_BATCHES = 3
@@ -122,12 +120,19 @@ def _judge_product(
     axis = number if number < 0 else None if count is None else number - count
     if summed is None or axis is None or axis == summed:
         return None
-    step = _text(around)
+    step = text_of(around)
+    over, along = _named_axis(number, suspect), _named_axis(summed, suspect)
     message = (
-        f"the softmax is over axis {number} of its scores, and `{step}` sums over axis {summed} of `{_text(value)}`"
+        f"the softmax is over axis {over} of its scores, and `{step}` sums over axis {along} of `{text_of(value)}`"
     )
     hint = f"`dim={summed}` makes the weights of each sum add up to 1"
     return Verdict(*_CODE, message, _notes(suspect, around), hint, _named(place, summed, source))
+
+
+def _named_axis(number: int, suspect: Suspect) -> str:
+    axes = None if suspect.result is None else suspect.result.axes
+    size = axes[number].size if axes is not None and -len(axes) <= number < len(axes) else None
+    return str(number) if size is None else f"{number} ({size})"
 
 
 def _judge_letters(
@@ -152,7 +157,7 @@ def _judge_letters(
         return None
     wanted = letters.index(summed[0]) if number >= 0 else letters.index(summed[0]) - len(letters)
     message = (
-        f"the softmax is over axis {number} of its scores, `{letters[number]}` in {_text(around.args[0])}, "
+        f"the softmax is over axis {number} of its scores, `{letters[number]}` in {text_of(around.args[0])}, "
         f"which sums over `{summed[0]}`"
     )
     notes = _notes(suspect, around)
@@ -186,9 +191,9 @@ def _is_of_keys(product: ast.expr, number: int) -> bool:
 
 def _notes(suspect: Suspect, around: ast.AST) -> tuple[str, ...]:
     shown = (
-        () if suspect.result is None or suspect.result.axes is None else (f"{_text(suspect.node)}: {suspect.result}",)
+        () if suspect.result is None or suspect.result.axes is None else (f"{text_of(suspect.node)}: {suspect.result}",)
     )
-    return (*shown, f"the product is on line {getattr(around, 'lineno', 0)}: {_text(around)}")
+    return (*shown, f"the product is on line {getattr(around, 'lineno', 0)}: {text_of(around)}")
 
 
 def _equation(node: ast.AST) -> tuple[list[str], str] | None:
@@ -237,7 +242,7 @@ def _product(node: ast.expr | None, sources: Sources, depth: int) -> ast.expr | 
             parts = [left, right]
         case ast.Call(func=ast.Attribute(attr=name) | ast.Name(id=name)) if name in _PRODUCTS or name == "einsum":
             return node
-        case ast.Call(func=ast.Attribute(value=owner, attr=name), args=arguments) if name in _MASKS:
+        case ast.Call(func=ast.Attribute(value=owner, attr=name), args=arguments) if name in MASKS:
             parts = [owner, *arguments]
         case ast.Call(
             func=ast.Attribute(
@@ -313,12 +318,12 @@ def judge_join(suspect: Suspect, sources: Sources, source: Source) -> Verdict | 
         if reduced is not None and reduced[0] == along:
             name = getattr(around.func, "attr", "")
             message = (
-                f"`{_text(node)}` puts what each gives behind the other, and `{name}` over axis {along} is one over "
+                f"`{text_of(node)}` puts what each gives behind the other, and `{name}` over axis {along} is one over "
                 "the rows of all"
             )
-            notes = (f"items: {_text(items)}", f"the {name} is on line {around.lineno}: {_text(around)}")
-            written = f"{_text(node.func.value)}.stack"
-            fix = Fix(f"`{written}` in place of `{_text(node.func)}`", (Edit(source.span_of(node.func), written),))
+            notes = (f"items: {text_of(items)}", f"the {name} is on line {around.lineno}: {text_of(around)}")
+            written = f"{text_of(node.func.value)}.stack"
+            fix = Fix(f"`{written}` in place of `{text_of(node.func)}`", (Edit(source.span_of(node.func), written),))
             return Verdict(
                 *_CODE, message, notes, f"`{written}` gives them an axis of their own", None if source.cells else fix
             )
@@ -339,7 +344,3 @@ def _behind(node: ast.expr, sources: Sources) -> list[tuple[ast.expr, ast.Call]]
             elif isinstance(around, ast.Call) and name in ("softmax", "log_softmax"):
                 waiting.append(around)
     return found
-
-
-def _text(node: ast.AST) -> str:
-    return " ".join(ast.unparse(node).split())

@@ -35,19 +35,10 @@ _FUNCTIONS = (
 
 
 @op(*(f"torch.nn.functional.{name}" for name in _FUNCTIONS), examples=("f(t(2, 3))", "f(t(2, dtype=torch.bfloat16))"))
+@op("torch.nn.functional.threshold", "torch.nn.functional.threshold_", examples=("f(t(2, 3), 0.1, 20.0)",))
 def activation(input: Any, *_: Any, **__: Any) -> Result:
     """The same shape and dtype."""
     return Tensor(Shape(input.shape.axes), input.dtype) if isinstance(input, Tensor) else UNKNOWN
-
-
-@op(
-    "torch.nn.functional.threshold",
-    "torch.nn.functional.threshold_",
-    examples=("f(t(2, 3), 0.1, 20.0)",),
-)
-def threshold(input: Any, *_: Any, **__: Any) -> Result:
-    """The same shape and dtype."""
-    return activation(input)
 
 
 @op(
@@ -62,13 +53,8 @@ def squashing(input: Any) -> Result:
 
 
 @module(*(f"torch.nn.{name}" for name in _MODULES), examples=("f()(t(2, 3))", "f()(t(2, dtype=torch.bfloat16))"))
-def activation_layer(*_: Any, **__: Any) -> Result:
-    """The same shape and dtype."""
-    return layer(activation)
-
-
 @module("torch.nn.Threshold", examples=("f(0.1, 20.0)(t(2, 3))",))
-def threshold_layer(*_: Any, **__: Any) -> Result:
+def activation_layer(*_: Any, **__: Any) -> Result:
     """The same shape and dtype."""
     return layer(activation)
 

@@ -7,8 +7,8 @@ from typing import Any
 
 from shapeguard.ops.values import Dtype, Tensor
 from shapeguard.shapes.dim import Dim, as_int
-from shapeguard.shapes.mismatch import AxisOutOfRange, InvalidSize, Mismatch, RepeatedAxis
-from shapeguard.shapes.shape import Shape
+from shapeguard.shapes.mismatch import InvalidSize, Mismatch
+from shapeguard.shapes.shape import Shape, position_of, positions_of
 
 
 def tensor_of(outcome: Shape | Mismatch, dtype: str | None) -> Tensor | Mismatch:
@@ -41,33 +41,18 @@ def read_shape(sizes: Sequence[Any]) -> Shape | Mismatch:
     return Shape.of(*known)
 
 
-def axis_position(axis: int, rank: int) -> int | AxisOutOfRange:
-    """Count an axis from the front; torch lets a scalar have an axis 0."""
-    count = max(rank, 1)
-    return axis % count if -count <= axis < count else AxisOutOfRange(axis, rank)
-
-
 def axis_positions(axes: Sequence[Any], rank: int) -> tuple[int, ...] | Mismatch | None:
     """Axes counted from the front; None unless each is known."""
     numbers = tuple(map(read_number, axes))
-    positions: list[int] = []
-    for number in numbers:
-        if number is None:
-            continue
-        position = axis_position(number, rank)
-        if isinstance(position, Mismatch):
-            return position
-        if position in positions:
-            return RepeatedAxis(tuple(entry for entry in numbers if entry is not None), number)
-        positions.append(position)
-    return tuple(positions) if len(positions) == len(numbers) else None
+    positions = positions_of([number for number in numbers if number is not None], rank)
+    return None if isinstance(positions, tuple) and None in numbers else positions
 
 
 def check_axis(shape: Shape, axis: Any) -> Shape | Mismatch:
     """The same shape, where it has that axis."""
     number = read_number(axis)
     if shape.axes is not None and number is not None:
-        position = axis_position(number, len(shape.axes))
+        position = position_of(number, len(shape.axes))
         if isinstance(position, Mismatch):
             return position
     return Shape(shape.axes)

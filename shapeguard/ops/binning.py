@@ -1,5 +1,6 @@
-# ruff: noqa: A002, ARG001, B008 - torch's names and defaults
 """Operations that look numbers up in others: searchsorted, bucketize, histograms, isin, equal."""
+
+# ruff: noqa: A002, ARG001, B008 - torch's names and defaults
 
 from __future__ import annotations
 

@@ -1,5 +1,6 @@
-# ruff: noqa: A002 - torch's names
 """Operations on each element of three tensors that are stretched together: where, clamp, lerp and the like."""
+
+# ruff: noqa: A002 - torch's names
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
 """Operations that keep the shape and change the dtype, the place or nothing, and those that tell the shape."""
+
 # ruff: noqa: A002, ARG001 - torch's names
 
 from __future__ import annotations

@@ -81,17 +81,7 @@ def count_windows(
     return count
 
 
-def _convolve(
-    name: str,
-    spatial: int,
-    input: Any,
-    weight: Any,
-    bias: Any,
-    moves: Sequence[Any],
-    groups: Any,
-    *,
-    kernel: Any = None,
-) -> Result:
+def _convolve(name: str, spatial: int, input: Any, weight: Any, bias: Any, moves: Sequence[Any], groups: Any) -> Result:
     if not isinstance(input, Tensor):
         return UNKNOWN
     stride, padding, dilation = moves
@@ -105,9 +95,9 @@ def _convolve(
         demands.axis(axes, -1 - spatial, None if inside is None or count is None else inside * count)
         demands.divisible(filters[0].size, groups, "its output channels")
         demands.shape(bias, (filters[0],), "bias")
-        kernel = tuple(axis.size for axis in filters[2:])
     if axes is None:
         return demands.gives(None, floating(input))
+    kernel = (None,) * spatial if filters is None else tuple(axis.size for axis in filters[2:])
     moved = windows(kernel, stride, padding, dilation, spatial)
     sizes = [
         axes[position].size

@@ -1,5 +1,6 @@
-# ruff: noqa: A002, B008 - torch's names and defaults
 """Operations that make a tensor from sizes, numbers or another tensor's shape: zeros, arange, tensor, zeros_like."""
+
+# ruff: noqa: A002, B008 - torch's names and defaults
 
 from __future__ import annotations
 

@@ -9,7 +9,6 @@ from shapeguard.ops.values import UNKNOWN, Dtype, Module, Result, Tensor, called
 from shapeguard.shapes.compare import compare
 from shapeguard.shapes.dim import Dim, as_int, bounds
 from shapeguard.shapes.mismatch import (
-    AxisOutOfRange,
     LayerMismatch,
     LayerRankMismatch,
     LayerRefusal,
@@ -18,7 +17,7 @@ from shapeguard.shapes.mismatch import (
     NotDivisible,
     TooSmall,
 )
-from shapeguard.shapes.shape import Axis, Shape
+from shapeguard.shapes.shape import Axis, Shape, position_of
 
 Sized: TypeAlias = Axis | Dim | int | None
 
@@ -92,11 +91,11 @@ class Demands:
         number = int_of(dim)
         if number is None:
             return None
-        count = max(rank, 1)
-        if not -count <= number < count:
-            self.note(AxisOutOfRange(number, rank))
+        position = position_of(number, rank)
+        if isinstance(position, Mismatch):
+            self.note(position)
             return None
-        return number % count
+        return position
 
     def gives(self, sizes: Iterable[Sized] | None, dtype: str | None) -> Tensor | Mismatch:
         """The result: a tensor of these sizes, None for not even their number, unless a demand surely fails."""

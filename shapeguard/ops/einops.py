@@ -9,18 +9,18 @@ from typing import Any, TypeAlias
 from shapeguard.ops.demands import layer
 from shapeguard.ops.einsum import follow
 from shapeguard.ops.joining import stack
-from shapeguard.ops.promotion import BOOL, INTEGER, as_total, category
+from shapeguard.ops.promotion import as_total, only_floats
 from shapeguard.ops.registry import module, op
 from shapeguard.ops.values import UNKNOWN_TENSOR, Result, Tensor
 from shapeguard.shapes import shape as shapes
 from shapeguard.shapes.dim import Dim, as_int
 from shapeguard.shapes.mismatch import (
-    DtypeMismatch,
     EquationMismatch,
     InvalidArgument,
     LetterMismatch,
     Mismatch,
     Scrambled,
+    count_axes,
     show,
 )
 from shapeguard.shapes.shape import UNKNOWN_AXIS, Axis, Shape
@@ -153,8 +153,7 @@ def _take_apart(pattern: str, left: Side, shape: Shape, given: Mapping[str, Any]
     surplus = len(axes) - len(groups)
     if surplus < 0 or (surplus > 0 and left.run is None):
         least = "at least " if left.run is not None else ""
-        count = "1 axis" if len(groups) == 1 else f"{len(groups)} axes"
-        return EquationMismatch(pattern, f"is for {least}{count}, and {shape} has {len(axes)}")
+        return EquationMismatch(pattern, f"is for {least}{count_axes(len(groups))}, and {shape} has {len(axes)}")
     if left.run is not None and run is not None:
         run = axes[left.run : left.run + surplus]
         axes = (*axes[: left.run], *axes[left.run + surplus :])
@@ -332,9 +331,9 @@ def reduce(tensor: Any, pattern: Any, reduction: Any, **axes_lengths: Any) -> Re
 
 
 def _reduced_dtype(reduction: Any, dtype: str | None) -> str | Mismatch | None:
-    if reduction == "mean" and category(dtype) in (BOOL, INTEGER):
-        return DtypeMismatch("tensor", str(dtype), "a floating point or complex dtype")
-    if reduction in ("min", "max", "mean"):
+    if reduction == "mean":
+        return only_floats(dtype, "tensor") or dtype
+    if reduction in ("min", "max"):
         return dtype
     if reduction in ("sum", "prod"):
         return as_total(dtype)

@@ -1,5 +1,6 @@
-# ruff: noqa: A002, B008 - torch's names and defaults
 """Operations that fill a tensor, at random or not, and those that draw from one: fill_, normal_, nn.init, multinomial."""
+
+# ruff: noqa: A002, B008 - torch's names and defaults
 
 from __future__ import annotations
 

@@ -1,5 +1,6 @@
-# ruff: noqa: A002, B008, FBT002, PLR0913, PLR0917 - torch's names, defaults and parameters
 """Fourier transforms: along one axis or several, of whole signals and of windows that run over them."""
+
+# ruff: noqa: A002, B008, FBT002, PLR0913, PLR0917 - torch's names, defaults and parameters
 
 from __future__ import annotations
 

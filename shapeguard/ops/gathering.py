@@ -1,4 +1,5 @@
 """Operations that read or write where an index tensor points: gather, scatter, index_select and the like."""
+
 # ruff: noqa: A002, ARG001 - torch's names
 
 from __future__ import annotations

@@ -1,4 +1,5 @@
 """Operations that make one tensor of several: cat, stack, meshgrid and the like."""
+
 # ruff: noqa: ARG001 - torch's names
 
 from __future__ import annotations
@@ -6,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from shapeguard.ops.arguments import axis_position, read_number
+from shapeguard.ops.arguments import read_number
 from shapeguard.ops.promotion import promote_types
 from shapeguard.ops.reading import Axes, as_tensor, compare_sizes, gathered, otherwise, sizes_of
 from shapeguard.ops.registry import op
@@ -14,7 +15,7 @@ from shapeguard.ops.selecting import ZERO, atleast, axis_for, refuse_rank, repla
 from shapeguard.ops.values import UNKNOWN, Result, Tensor
 from shapeguard.shapes.dim import Dim, as_int
 from shapeguard.shapes.mismatch import DtypeMismatch, InvalidArgument, JoinMismatch, Mismatch, OrderMismatch, WrongRank
-from shapeguard.shapes.shape import UNKNOWN_AXIS, Axis, Shape, same_order
+from shapeguard.shapes.shape import UNKNOWN_AXIS, Axis, Shape, position_of, same_order
 from shapeguard.shapes.whole import rejoin
 
 
@@ -113,7 +114,7 @@ def cat(tensors: Any, dim: Any = ZERO, *, out: Any = None) -> Result:
     axis = read_number(dim)
     if not shapes or axis is None:
         return otherwise(None, dtype)
-    along = axis_position(axis, len(shapes[0]))
+    along = position_of(axis, len(shapes[0]))
     if isinstance(along, Mismatch):
         return along
     common = match_all(shapes, along)
@@ -154,7 +155,7 @@ def stack(tensors: Any, dim: Any = ZERO, *, out: Any = None) -> Result:
     axis = read_number(dim)
     if axis is None:
         return Tensor(Shape.of(*[None] * (len(common.axes) + 1)), dtype)
-    along = axis_position(axis, len(common.axes) + 1)
+    along = position_of(axis, len(common.axes) + 1)
     if isinstance(along, Mismatch):
         return along
     new = Axis.of(len(given))

@@ -1,5 +1,6 @@
-# ruff: noqa: A002, B008, FBT002, N803 - torch's names and defaults
 """What is computed from matrices that lie in the last two axes: inverses, decompositions, solutions."""
+
+# ruff: noqa: A002, B008, FBT002, N803 - torch's names and defaults
 
 from __future__ import annotations
 

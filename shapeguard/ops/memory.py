@@ -1,5 +1,6 @@
-# ruff: noqa: A002, ARG001 - torch's names
 """Operations that change how a tensor lies in memory, or of which layout it is: resize_, sparse tensors, strides."""
+
+# ruff: noqa: A002, ARG001 - torch's names
 
 from __future__ import annotations
 

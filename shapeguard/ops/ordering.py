@@ -1,4 +1,5 @@
 """Operations that sort, rank or find elements: topk, sort, unique and nonzero."""
+
 # ruff: noqa: A002, ARG001 - torch's names
 
 from __future__ import annotations

@@ -1,5 +1,6 @@
-# ruff: noqa: A002 - torch's names
 """Operations on each element by itself: functions of one tensor, and of several that are stretched together."""
+
+# ruff: noqa: A002 - torch's names
 
 from __future__ import annotations
 

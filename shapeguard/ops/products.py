@@ -1,5 +1,6 @@
-# ruff: noqa: A002, B008, PLR2004 - torch's names and defaults
 """Products that sum over a common axis: matmul in all its ranks, and the functions that are parts of it."""
+
+# ruff: noqa: A002, B008, PLR2004 - torch's names and defaults
 
 from __future__ import annotations
 

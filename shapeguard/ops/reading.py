@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any, TypeAlias
 
-from shapeguard.ops.arguments import axis_position, read_number
+from shapeguard.ops.arguments import read_number
 from shapeguard.ops.values import UNKNOWN_TENSOR, Tensor
 from shapeguard.shapes import inequality
 from shapeguard.shapes.dim import Dim
-from shapeguard.shapes.mismatch import DtypeMismatch, Mismatch, RepeatedAxis
-from shapeguard.shapes.shape import Axis, Shape
+from shapeguard.shapes.mismatch import DtypeMismatch, Mismatch
+from shapeguard.shapes.shape import Axis, Shape, position_of
 from shapeguard.shapes.whole import compare_whole
 
 AT_LEAST = 1
@@ -48,23 +48,10 @@ def gathered(arguments: tuple[Any, ...]) -> Any:
     return arguments[0] if len(arguments) == 1 else arguments
 
 
-def positions_of(axes: tuple[int, ...], rank: int) -> tuple[int, ...] | Mismatch:
-    """Count each of `axes` from the front; none may appear twice."""
-    positions: list[int] = []
-    for axis in axes:
-        position = axis_position(axis, rank)
-        if isinstance(position, Mismatch):
-            return position
-        if position in positions:
-            return RepeatedAxis(axes, axis)
-        positions.append(position)
-    return tuple(positions)
-
-
 def find_axis(x: Tensor, dim: Any) -> int | Mismatch | None:
     """Which axis of `x` an argument means; None where that isn't known."""
     axis = read_number(dim)
-    return None if axis is None or x.shape.axes is None else axis_position(axis, len(x.shape.axes))
+    return None if axis is None or x.shape.axes is None else position_of(axis, len(x.shape.axes))
 
 
 def otherwise(outcome: Mismatch | None, dtype: str | None = None) -> Tensor | Mismatch:

@@ -1,5 +1,6 @@
-# ruff: noqa: A002, B008, FBT002, FBT003, N803 - torch's names and defaults
 """Operations that reduce axes to one number, or run along one: sum, max, std, cumsum, softmax and the like."""
+
+# ruff: noqa: A002, B008, FBT002, FBT003, N803 - torch's names and defaults
 
 from __future__ import annotations
 
@@ -115,9 +116,9 @@ def count_nonzero(input: Any, dim: Any = None) -> Result:
     return _reduced(input, dim, False, "int64")
 
 
-def _pair(input: Any, dim: Any, keepdim: Any, rule: DtypeRule = _same) -> Result:
+def _pair(input: Any, dim: Any, keepdim: Any) -> Result:
     """The values that are found along one axis, and where."""
-    values = _reduced(input, dim, keepdim, rule(input.dtype) if isinstance(input, Tensor) else None)
+    values = _reduced(input, dim, keepdim, _dtype(input))
     return (values, Tensor(values.shape, "int64")) if isinstance(values, Tensor) else values
 
 

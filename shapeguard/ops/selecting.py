@@ -1,4 +1,5 @@
 """Operations that take a regular part of a tensor or turn it about: narrow, select, diagonal, flip and the like."""
+
 # ruff: noqa: A002 - torch's names
 
 from __future__ import annotations
@@ -21,7 +22,6 @@ from shapeguard.ops.reading import (
     never_negative,
     not_below_zero,
     otherwise,
-    positions_of,
     sizes_of,
 )
 from shapeguard.ops.registry import op
@@ -36,7 +36,7 @@ from shapeguard.shapes.mismatch import (
     RepeatedAxis,
     WrongRank,
 )
-from shapeguard.shapes.shape import UNKNOWN_AXIS, Axis, Shape
+from shapeguard.shapes.shape import UNKNOWN_AXIS, Axis, Shape, positions_of
 
 ZERO, ONE, LAST = Dim(0), Dim(1), Dim(-1)
 

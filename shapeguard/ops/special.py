@@ -1,5 +1,6 @@
-# ruff: noqa: A002 - torch's names
 """The functions of torch.special and their like: each of one tensor's elements, or of several tensors stretched together."""
+
+# ruff: noqa: A002 - torch's names
 
 from __future__ import annotations
 

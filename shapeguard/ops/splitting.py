@@ -1,4 +1,5 @@
 """Operations that make several tensors of one: split, chunk, unbind and the like."""
+
 # ruff: noqa: A002 - torch's names
 
 from __future__ import annotations

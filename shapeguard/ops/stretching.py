@@ -1,4 +1,5 @@
 """Operations that repeat what a tensor holds along its axes: expand, repeat and tile."""
+
 # ruff: noqa: A002 - torch's names
 
 from __future__ import annotations

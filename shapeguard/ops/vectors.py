@@ -1,5 +1,6 @@
-# ruff: noqa: A002, B008 - torch's names and defaults
 """What is computed from vectors that lie along one axis: cross products, angles and distances."""
+
+# ruff: noqa: A002, B008 - torch's names and defaults
 
 from __future__ import annotations
 

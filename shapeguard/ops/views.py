@@ -1,4 +1,5 @@
 """Operations that see the same elements in other axes: permute, reshape, squeeze and the like."""
+
 # ruff: noqa: A002 - torch's names
 
 from __future__ import annotations
@@ -15,7 +16,6 @@ from shapeguard.ops.reading import (
     gathered,
     keep_shape,
     otherwise,
-    positions_of,
     sizes_of,
 )
 from shapeguard.ops.registry import op
@@ -23,7 +23,7 @@ from shapeguard.ops.values import UNKNOWN, Dtype, Result, Tensor
 from shapeguard.shapes import shape as shapes
 from shapeguard.shapes.dim import Dim
 from shapeguard.shapes.mismatch import InvalidArgument, Mismatch, OrderLengthMismatch, WrongRank
-from shapeguard.shapes.shape import UNKNOWN_AXIS, Axis, Shape
+from shapeguard.shapes.shape import UNKNOWN_AXIS, Axis, Shape, positions_of
 
 _BYTES = {
     **dict.fromkeys(("bool", "int8", "uint8", "float8_e4m3fn", "float8_e5m2"), 1),

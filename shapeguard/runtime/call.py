@@ -87,9 +87,6 @@ def bound_names(demand: Demand) -> set[str]:
     }
 
 
-# Names that outlive a call
-
-
 def self_bindings(plan: Plan, given: Given) -> Bindings:
     """The sizes that the instance has kept from earlier calls."""
     if not plan.self_dims or not plan.parameters:

@@ -6,15 +6,13 @@ reads the arguments doesn't matter here: sizes that agree in every pair agree in
 
 from __future__ import annotations
 
-import ast
 import builtins
-import math
-import re
 import types
 from typing import Any, Literal, Union, get_args, get_origin
 
 from beartype.door import is_bearable
 
+from shapeguard.runtime.arithmetic import write_expression
 from shapeguard.runtime.demand import (
     Anything,
     Array,
@@ -113,8 +111,6 @@ class Conditions:
         waiting, self.waiting = self.waiting, []
         return [self._equal(size, self._expression(axis)) for axis, size in waiting]
 
-    # Values without arrays
-
     def _plain(self, value: str, hint: Any) -> str:
         if hint is type(None) or hint is None:
             return f"{value} is None"
@@ -123,8 +119,6 @@ class Conditions:
             classes = options[0] if len(options) == 1 else options
             return f"{self.builtin('isinstance')}({value}, {self.constant('classes', classes)})"
         return f"{self.constant('bearable', is_bearable)}({value}, {self.constant('hint', hint)})"
-
-    # Arrays
 
     def _array(self, value: str, demand: Array, *, certain: bool) -> list[str]:
         if not is_tensor_class(demand.array_type):
@@ -303,8 +297,6 @@ class Conditions:
         self.runs[name] = sizes
         return []
 
-    # Containers
-
     def _choice(self, value: str, options: tuple[Demand, ...]) -> str:
         arrays = [option for option in options if any(True for _ in arrays_of(option))]
         if len(arrays) > 1 or not all(isinstance(option, Array) or _excludes_tensors(option) for option in options):
@@ -341,8 +333,6 @@ class Conditions:
         inner = self.demand(variable, demand, certain=certain)
         return [f"(({variable} := {source}) is {variable})", *inner] if inner else []
 
-    # Expressions
-
     def _can_read(self, axis: Symbolic) -> bool:
         try:
             self._expression(axis)
@@ -351,77 +341,10 @@ class Conditions:
         return True
 
     def _expression(self, axis: Symbolic) -> str:
-        """An expression over sizes as source; Uncertain where Python would read it otherwise than jaxtyping."""
-        source = axis.expression
-        stand_ins: dict[str, str] = {}
-        for placeholder in axis.placeholders:
-            written = "{" + placeholder + "}"
-            if not _PATH.fullmatch(placeholder) or re.search(
-                r"\w" + re.escape(written) + r"|" + re.escape(written) + r"\w", source
-            ):
-                raise Uncertain
-            stand_in = f"value_{len(stand_ins)}_"
-            stand_ins[stand_in] = placeholder
-            source = source.replace(written, stand_in)
-        try:
-            tree = ast.parse(source, mode="eval").body
-        except SyntaxError:
-            raise Uncertain from None
-        return _Writer(self, stand_ins).write(tree)
-
-
-class _Writer:
-    """Writes arithmetic again with the names' sources in place of the names."""
-
-    def __init__(self, conditions: Conditions, stand_ins: dict[str, str]) -> None:
-        self.conditions = conditions
-        self.stand_ins = stand_ins
-
-    def write(self, node: ast.expr) -> str:
-        match node:
-            case ast.Constant(value=int()):
-                return repr(node.value)
-            case ast.Name(id=name) if name in self.stand_ins:
-                # jaxtyping pastes the value's text, so that a negative one could bind otherwise than it reads.
-                owner, *path = self.stand_ins[name].split(".")
-                return f"{self.conditions.constant('size_at', size_at)}({owner}, {tuple(path)!r})"
-            case ast.Name(id=name) if name in self.conditions.exact:
-                return self.conditions.exact[name]
-            case ast.BinOp(left=left, op=ast.FloorDiv() | ast.Mod() as op, right=right):
-                sign, by = _OPERATORS[type(op)], self.write(right)
-                return f"({self.write(left)} {sign} {by} if {by} else {self.conditions.constant('nan', math.nan)})"
-            case ast.BinOp(op=ast.Pow(), right=right) if not isinstance(right, ast.Constant):
-                raise Uncertain
-            case ast.BinOp(left=left, op=op, right=right) if type(op) in _OPERATORS:
-                return f"({self.write(left)} {_OPERATORS[type(op)]} {self.write(right)})"
-            case ast.UnaryOp(op=ast.USub(), operand=operand):
-                return f"(-{self.write(operand)})"
-            case ast.Call(func=ast.Name(id="min" | "max" as name), args=arguments, keywords=[]) if (
-                name not in self.conditions.exact
-                and len(arguments) > 1
-                and not any(isinstance(part, ast.Name) and part.id in self.stand_ins for part in ast.walk(node))
-            ):
-                return f"{self.conditions.builtin(name)}({', '.join(map(self.write, arguments))})"
-        raise Uncertain
-
-
-_PATH = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
-_OPERATORS: dict[type[ast.operator], str] = {
-    ast.Add: "+",
-    ast.Sub: "-",
-    ast.Mult: "*",
-    ast.FloorDiv: "//",
-    ast.Mod: "%",
-    ast.Pow: "**",
-}
-
-
-def size_at(owner: object, path: tuple[str, ...]) -> int | float:
-    """An attribute of an argument where it can stand for a size; else a number that equals nothing."""
-    value = owner
-    for name in path:
-        value = getattr(value, name, None)
-    return value if type(value) is int and value >= 0 else math.nan
+        source = write_expression(axis, self.exact, self.constant, self.builtin)
+        if source is None:
+            raise Uncertain
+        return source
 
 
 def broadcast(first: tuple[int, ...], second: tuple[int, ...]) -> tuple[int, ...] | None:

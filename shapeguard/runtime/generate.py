@@ -123,8 +123,6 @@ class _Writer:
     def write(self, line: str) -> None:
         self.lines.append("    " * self.depth + line)
 
-    # The pieces of the function
-
     def signature(self) -> str:
         """The parameters as the function has them, with constants for the defaults."""
         empty = inspect.Parameter.empty

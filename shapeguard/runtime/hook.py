@@ -113,9 +113,6 @@ def _is_bare(module: ModuleType | None) -> bool:
     return is_source and not is_loading and not isinstance(getattr(module, "__loader__", None), _GuardingLoader)
 
 
-# Loading
-
-
 def _with_guarding_loader(spec: ModuleSpec) -> ModuleSpec:
     """Change how a module's source is compiled, if it has one and nobody else changes that already."""
     loader = spec.loader

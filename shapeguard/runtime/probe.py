@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
+import operator
 import traceback
 import types
 from collections.abc import Callable
@@ -143,11 +145,4 @@ def _relaxed(hint: Any, names: set[str]) -> Any:
     relaxed = tuple(_relaxed(argument, names) for argument in arguments)
     if hasattr(hint, "copy_with"):
         return hint.copy_with(relaxed)
-    return _union(relaxed) if origin is types.UnionType else origin[relaxed]
-
-
-def _union(options: tuple[Any, ...]) -> Any:
-    result = options[0]
-    for option in options[1:]:
-        result |= option
-    return result
+    return functools.reduce(operator.or_, relaxed) if origin is types.UnionType else origin[relaxed]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Self, TypeAlias
 
 Monomial: TypeAlias = tuple[str, ...]
@@ -550,6 +550,12 @@ def names(dim: DimLike) -> frozenset[str]:
         for atom in monomial:
             found.update(*map(names, atom.operands)) if isinstance(atom, Operation) else found.add(atom)
     return frozenset(found)
+
+
+def operations(sizes: Iterable[Dim | None]) -> list[Operation]:
+    """Every operation in known sizes, in the order of their texts; not those inside another."""
+    atoms = {atom for size in sizes if size is not None for monomial in size.terms for atom in monomial}
+    return sorted(atom for atom in atoms if isinstance(atom, Operation))
 
 
 def _sum_text(terms: dict[Monomial, int]) -> str:

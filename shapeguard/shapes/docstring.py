@@ -60,7 +60,6 @@ class _Entry:
     name: str
     start: int
     depth: int
-    whole_section: bool = False
 
 
 def docstring_shapes(text: str) -> dict[str, ProseShape]:
@@ -94,7 +93,7 @@ def _entries(text: str) -> Iterator[tuple[_Entry, int]]:
             section = ""
         if title is not None:
             section, section_depth, entry_depth, underlined = title, depth, -1, is_underlined
-            opened = _Entry(RETURN if title == RETURN else "", line.end(), depth, whole_section=True)
+            opened = _Entry(RETURN if title == RETURN else "", line.end(), depth)
         else:
             if section == PARAMETERS and entry_depth < 0:
                 entry_depth = depth

@@ -13,6 +13,7 @@ from shapeguard.shapes.dim import (
     maximum,
     minimum,
     names,
+    operations,
     substitute,
 )
 
@@ -66,8 +67,7 @@ def _proves(dim: Dim, at_least: int, depth: int) -> bool:
 
 def _proves_by_operation(dim: Dim, at_least: int, depth: int) -> bool:
     """Try again with bounds in place of an operation."""
-    atoms = {atom for monomial in dim.terms for atom in monomial if isinstance(atom, Operation)}
-    for atom in sorted(atoms):
+    for atom in operations((dim,)):
         if any(monomial.count(atom) > 1 for monomial in dim.terms):
             continue
         if atom.operator == "//" and _proves_by_quotient(dim, atom, at_least, depth):

@@ -34,7 +34,7 @@ class RankMismatch(Mismatch):
         """Quote the annotation, which names the axes."""
         words = [word for word in self.expected.split() if not (self.at_least and _is_variadic(word))]
         count = f"at least {len(words)}" if self.at_least else f"{len(words)}"
-        return f'`{self.value}` has {_axes(len(self.actual))} {show(self.actual)}, expected {count}: "{self.expected}"'
+        return f'`{self.value}` has {count_axes(len(self.actual))} {show(self.actual)}, expected {count}: "{self.expected}"'
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +56,48 @@ class AxisMismatch(Mismatch):
         asked = self.wanted if self.wanted == str(self.expected) else f"{self.wanted} = {self.expected}"
         place = f" (bound by {self.bound_by})" if self.bound_by else ""
         return f"`{self.value}` axis {self.axis} is {self.actual}, expected {asked}{place}"
+
+
+@dataclass(frozen=True, slots=True)
+class RunMismatch(Mismatch):
+    """Several axes together have other sizes than their `*name` asks for."""
+
+    value: str
+    actual: tuple[int | Dim, ...]
+    wanted: str
+    expected: tuple[int | Dim, ...]
+    bound_by: str | None
+
+    def sentence(self) -> str:
+        """Show both runs."""
+        place = f" (bound by {self.bound_by})" if self.bound_by else ""
+        return f"`{self.value}` has {show(self.actual)} for *{self.wanted}, expected {show(self.expected)}{place}"
+
+
+@dataclass(frozen=True, slots=True)
+class DtypeMismatch(Mismatch):
+    """An array holds another kind of number than its annotation allows."""
+
+    value: str
+    actual: str
+    expected: str
+
+    def sentence(self) -> str:
+        """Name both."""
+        return f"`{self.value}` has dtype {self.actual}, expected {self.expected}"
+
+
+@dataclass(frozen=True, slots=True)
+class KindMismatch(Mismatch):
+    """A value is of another class than its annotation allows."""
+
+    value: str
+    actual: str
+    expected: str
+
+    def sentence(self) -> str:
+        """Name both."""
+        return f"`{self.value}` is {self.actual}, expected {self.expected}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,7 +230,7 @@ class OrderLengthMismatch(Mismatch):
 
     def sentence(self) -> str:
         """Show both counts."""
-        return f"the order {show(self.order)} names {_axes(len(self.order))} of {self.rank}"
+        return f"the order {show(self.order)} names {count_axes(len(self.order))} of {self.rank}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,70 +243,6 @@ class ReversedRange(Mismatch):
     def sentence(self) -> str:
         """Show both ends."""
         return f"the range of axes starts at {self.start} but ends before it, at {self.end}"
-
-
-def show(sizes: Sequence[Size]) -> str:
-    """Sizes as Python writes a tuple, with `?` for an unknown one."""
-    words = ["?" if size is None else str(size) for size in sizes]
-    return f"({words[0]},)" if len(words) == 1 else f"({', '.join(words)})"
-
-
-def _is_variadic(word: str) -> bool:
-    return word.lstrip("#_?").startswith("*") or word == "..."
-
-
-def _axes(count: int) -> str:
-    return "1 axis" if count == 1 else f"{count} axes"
-
-
-def _are_axes(count: int) -> str:
-    return "is only axis 0" if count == 1 else f"are {count or 'no'} axes"
-
-
-def _elements(count: Dim | int) -> str:
-    return "1 element" if count == 1 else f"{count} elements"
-
-
-@dataclass(frozen=True, slots=True)
-class RunMismatch(Mismatch):
-    """Several axes together have other sizes than their `*name` asks for."""
-
-    value: str
-    actual: tuple[int | Dim, ...]
-    wanted: str
-    expected: tuple[int | Dim, ...]
-    bound_by: str | None
-
-    def sentence(self) -> str:
-        """Show both runs."""
-        place = f" (bound by {self.bound_by})" if self.bound_by else ""
-        return f"`{self.value}` has {show(self.actual)} for *{self.wanted}, expected {show(self.expected)}{place}"
-
-
-@dataclass(frozen=True, slots=True)
-class DtypeMismatch(Mismatch):
-    """An array holds another kind of number than its annotation allows."""
-
-    value: str
-    actual: str
-    expected: str
-
-    def sentence(self) -> str:
-        """Name both."""
-        return f"`{self.value}` has dtype {self.actual}, expected {self.expected}"
-
-
-@dataclass(frozen=True, slots=True)
-class KindMismatch(Mismatch):
-    """A value is of another class than its annotation allows."""
-
-    value: str
-    actual: str
-    expected: str
-
-    def sentence(self) -> str:
-        """Name both."""
-        return f"`{self.value}` is {self.actual}, expected {self.expected}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -282,7 +260,7 @@ class LayerMismatch(Mismatch):
         """Name the axis and both sizes."""
         place = f"axis {self.axis}" if self.axis != -1 else "the last axis" if self.value else "its last axis"
         owner = f" of `{self.value}`" if self.value else ""
-        return f"`{self.layer}` takes {self.wanted} in {place}{owner}, and it is {self.actual}"
+        return f"`{self.layer}` expects {self.wanted} in {place}{owner} and gets {self.actual}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -298,11 +276,11 @@ class LayerRankMismatch(Mismatch):
     def sentence(self) -> str:
         """Show the shape and both counts."""
         if self.most is None:
-            wanted = f"at least {_axes(self.least)}"
+            wanted = f"at least {count_axes(self.least)}"
         elif self.most == self.least:
-            wanted = _axes(self.least)
+            wanted = count_axes(self.least)
         else:
-            wanted = f"{self.least} {'or' if self.most == self.least + 1 else 'to'} {_axes(self.most)}"
+            wanted = f"{self.least} {'or' if self.most == self.least + 1 else 'to'} {count_axes(self.most)}"
         return f"`{self.layer}` takes {wanted} in `{self.value}`, and {show(self.actual)} has {len(self.actual)}"
 
 
@@ -347,7 +325,7 @@ class TooSmall(Mismatch):
 
     def sentence(self) -> str:
         """Show what there is and what it takes."""
-        return f"`{self.layer}` takes at least {self.least} in axis {self.axis}, and it is {self.actual}"
+        return f"`{self.layer}` expects at least {self.least} in axis {self.axis} and gets {self.actual}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -384,7 +362,7 @@ class WrongRank(Mismatch):
 
     def sentence(self) -> str:
         """Show the shape and what would do."""
-        return f"{show(self.actual)} has {_axes(len(self.actual))}, expected {self.wanted}"
+        return f"{show(self.actual)} has {count_axes(len(self.actual))}, expected {self.wanted}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -404,7 +382,7 @@ class JoinMismatch(Mismatch):
         how = "stacked" if self.along is None else f"joined along axis {self.along}"
         start = f"{show(self.left)} and {show(self.right)} can't be {how}"
         if len(self.left) != len(self.right):
-            return f"{start}: one has {_axes(len(self.left))}, the other {len(self.right)}"
+            return f"{start}: one has {count_axes(len(self.left))}, the other {len(self.right)}"
         return f"{start}: axis {self.axis} is {self.left[self.axis]} in one and {self.right[self.axis]} in the other"
 
 
@@ -477,7 +455,7 @@ class TooManyIndices(Mismatch):
 
     def sentence(self) -> str:
         """Show both counts."""
-        return f"the subscript is for {_axes(self.count)}, {show(self.actual)} has {len(self.actual)}"
+        return f"the subscript is for {count_axes(self.count)}, {show(self.actual)} has {len(self.actual)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -588,6 +566,27 @@ class RankDifference(Mismatch):
 
     def sentence(self) -> str:
         """Show both shapes."""
-        return (
-            f"`{self.value}` is {show(self.actual)}, expected {_axes(len(self.wanted))}, to go with {show(self.wanted)}"
-        )
+        return f"`{self.value}` is {show(self.actual)}, expected {count_axes(len(self.wanted))}, to go with {show(self.wanted)}"
+
+
+def show(sizes: Sequence[Size]) -> str:
+    """Sizes as Python writes a tuple, with `?` for an unknown one."""
+    words = ["?" if size is None else str(size) for size in sizes]
+    return f"({words[0]},)" if len(words) == 1 else f"({', '.join(words)})"
+
+
+def _is_variadic(word: str) -> bool:
+    return word.lstrip("#_?").startswith("*") or word == "..."
+
+
+def count_axes(count: int) -> str:
+    """So many axes, in words."""
+    return "1 axis" if count == 1 else f"{count} axes"
+
+
+def _are_axes(count: int) -> str:
+    return "is only axis 0" if count == 1 else f"are {count or 'no'} axes"
+
+
+def _elements(count: Dim | int) -> str:
+    return "1 element" if count == 1 else f"{count} elements"

@@ -34,10 +34,10 @@ _SHAPE_AHEAD = re.compile(rf"\s*(?:{_SHAPE_WORD}|{_SIZE_WORD}){_BETWEEN}")
 _NOT_AHEAD = re.compile(
     r"(?:\b(?:in|range|between|least|most|on|over|by|with|of a|e\.g\.?|i\.e\.?)|items of|\d\s*[*x\u00d7])\s*$|\bcase\b|'\s*:|\b[aA] [\w ]+ of\s*$"
 )
-# Behind brackets that are only part of what is computed.
 # `(BxT)` is one axis as likely as two.
 _FLATTENED = re.compile(r"\([A-Z]x[A-Z]\)")
 _CROSSED_AHEAD = re.compile(r"\w\s+[x\u00d7]\s+$")
+# Behind brackets that are only part of what is computed.
 _NOT_BEHIND = re.compile(r"^\s*(?:'|[@*+/\u00d7-](?!-)|\[|[=<>]=|x\s)|->|=>|→")
 _SURE_LEADS = (":", "\uff1a", "->", "=>", "→", "=")
 _OF = re.compile(r"\s*\b(?:is|are|has|have|of|with|in|a|an|the|to)\b\s*")

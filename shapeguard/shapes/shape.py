@@ -13,20 +13,10 @@ from __future__ import annotations
 import functools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import TypeAlias
 
 from shapeguard.shapes.compare import compare
-from shapeguard.shapes.dim import (
-    AtLeast,
-    Dim,
-    DimLike,
-    Operation,
-    as_int,
-    divide_exactly,
-    from_terms,
-    names,
-    substitute,
-)
+from shapeguard.shapes.dim import AtLeast, Dim, DimLike, as_int, divide_exactly, names, substitute
+from shapeguard.shapes.factors import Factors, align, is_scrambled, refine
 from shapeguard.shapes.mismatch import (
     AxisOutOfRange,
     BroadcastMismatch,
@@ -41,8 +31,8 @@ from shapeguard.shapes.mismatch import (
     Scrambled,
     show,
 )
-
-Factors: TypeAlias = tuple[Dim, ...]
+from shapeguard.shapes.whole import multiply_back as multiply_back  # noqa: PLC0414 - lint/moving.py has it from here
+from shapeguard.shapes.whole import whole_divisions
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,11 +112,11 @@ def same_order(left: Axis, right: Axis) -> bool | None:
         return True
     if compare(left.size, right.size) is False:
         return False
-    groups, rest = _align(left.factors, right.factors)
+    groups, rest = align(left.factors, right.factors)
     pairs = [(left.factors[source], right.factors[target]) for source, target in groups]
     if rest is not None:
         return None
-    if any(_is_scrambled(source, target) for source, target in pairs):
+    if any(is_scrambled(source, target) for source, target in pairs):
         return False
     return True if all(len(source) == len(target) == 1 for source, target in pairs) else None
 
@@ -266,37 +256,6 @@ def _counts_agree(left: Dim, right: Dim, at_least: AtLeast) -> bool | None:
     return True if agree is None and multiply_back(left) == multiply_back(right) else agree
 
 
-def multiply_back(dim: Dim) -> Dim:
-    """`dim` with `h*(d//h)` as `d`: what it is where nothing remains of the division."""
-    for monomial, coefficient in dim.terms.items():
-        term = from_terms({monomial: coefficient})
-        for operation in _operations((term,)):
-            if operation.operator == "//":
-                dividend, divisor = operation.operands
-                times = divide_exactly(term, divisor * from_terms({(operation,): 1}))
-                if times is not None:
-                    return multiply_back(dim - term + times * dividend)
-    return dim
-
-
-def _whole_divisions(sizes: Iterable[Dim | None]) -> dict[str, Dim]:
-    """For every `d//h` in `sizes` what `d` is, given that nothing remains: `h` times something."""
-    wholes: dict[str, Dim] = {}
-    for operation in _operations(sizes):
-        if operation.operator == "//":
-            dividend, divisor = operation.operands
-            name = str(dividend)
-            if names(dividend) == {name} and not names(divisor) & {name, *wholes}:
-                # No identifier ends in a question mark, so this atom is new.
-                wholes[name] = divisor * from_terms({(f"{name}?",): 1})
-    return wholes
-
-
-def _operations(sizes: Iterable[Dim | None]) -> list[Operation]:
-    atoms = {atom for size in sizes if size is not None for monomial in size.terms for atom in monomial}
-    return sorted(atom for atom in atoms if isinstance(atom, Operation))
-
-
 def _regroup(axes: tuple[Axis, ...], sizes: tuple[Dim | None, ...]) -> tuple[tuple[Axis, ...], Scrambled | None]:
     """Axes of the given sizes, with the factors they get from the elements of `axes` in memory order."""
     source_sizes: list[Dim | None] = []
@@ -308,12 +267,12 @@ def _regroup(axes: tuple[Axis, ...], sizes: tuple[Dim | None, ...]) -> tuple[tup
         ordered.extend([axis.factors is not None] * len(parts))
     places = [position for position, size in enumerate(sizes) if size != 1]
     target_sizes = [sizes[place] for place in places]
-    groups, rest = _align(source_sizes, target_sizes)
-    wholes = _whole_divisions(source_sizes + target_sizes) if rest else {}
+    groups, rest = align(source_sizes, target_sizes)
+    wholes = whole_divisions(source_sizes + target_sizes) if rest else {}
     source_cut = _substitute_all(source_sizes, wholes)
     target_cut = _substitute_all(target_sizes, wholes)
     if wholes:
-        groups, rest = _align(source_cut, target_cut)
+        groups, rest = align(source_cut, target_cut)
     result = [Axis(size, () if size == 1 else None) for size in sizes]
     scrambled: Scrambled | None = None
     for before, after in [*groups, rest] if rest else groups:
@@ -325,10 +284,10 @@ def _regroup(axes: tuple[Axis, ...], sizes: tuple[Dim | None, ...]) -> tuple[tup
             factors = [None if size is None else (size,) for size in wanted]
         elif len(wanted) == 1:
             factors = [None if wanted[0] is None else _known(parts)]
-        elif (before, after) != rest and _is_scrambled(_known(source_cut[before]), _known(target_cut[after])):
+        elif (before, after) != rest and is_scrambled(_known(source_cut[before]), _known(target_cut[after])):
             scrambled = scrambled or Scrambled(_sizes(axes), sizes, tuple(parts), tuple(wanted))
         elif (before, after) != rest and not wholes:
-            factors = _refine(_known(parts), _known(wanted)) or factors
+            factors = refine(_known(parts), _known(wanted)) or factors
         for place, size, order in zip(places[after], wanted, factors, strict=True):
             result[place] = Axis(size, order)
     return tuple(result), scrambled
@@ -342,87 +301,12 @@ def _known(sizes: Sequence[Dim | None]) -> Factors:
     return tuple(size for size in sizes if size is not None)
 
 
-def _align(
-    source: Sequence[Dim | None], target: Sequence[Dim | None]
-) -> tuple[list[tuple[slice, slice]], tuple[slice, slice] | None]:
-    """Cut both into the smallest runs that have as many elements, and what is left over where that can't be told."""
-    groups: list[tuple[slice, slice]] = []
-    start, begin = 0, 0
-    for end, stop in _cuts(source, target):
-        groups.append((slice(start, end), slice(begin, stop)))
-        start, begin = end, stop
-    end, stop = len(source), len(target)
-    if (start, begin) == (end, stop):
-        return groups, None
-    for length, run in _cuts(source[start:][::-1], target[begin:][::-1]):
-        groups.append((slice(len(source) - length, end), slice(len(target) - run, stop)))
-        end, stop = len(source) - length, len(target) - run
-    return groups, (slice(start, end), slice(begin, stop))
-
-
-def _cuts(source: Sequence[Dim | None], target: Sequence[Dim | None]) -> list[tuple[int, int]]:
-    """How many sizes of each make equal products, counted from the start, for as long as all sizes are known."""
-    ends: dict[Dim, int] = {}
-    product = Dim(1)
-    for position, size in enumerate(source):
-        if size is None:
-            break
-        product = product * size
-        ends[product] = position + 1
-    cuts: list[tuple[int, int]] = []
-    product = Dim(1)
-    for position, size in enumerate(target):
-        if size is None:
-            break
-        product = product * size
-        end = ends.get(product, 0)
-        if end > (cuts[-1][0] if cuts else 0):
-            cuts.append((end, position + 1))
-    return cuts
-
-
-def _is_scrambled(source: Factors, target: Factors) -> bool:
-    """Whether a run of sizes becomes another of as many elements by more than splitting and joining."""
-    if len(source) <= 1 or len(target) <= 1:
-        return False
-    # Numbers can often be cut to fit, as 8, 16 into 16, 8; but then it was axes that were meant to change places.
-    if sorted(map(str, source)) == sorted(map(str, target)):
-        return True
-    # An operation on one side only, as in b, t into b*t//w, w, may hide a common factor.
-    return _operations(source) == _operations(target) and _refine(source, target) is None
-
-
-def _refine(source: Factors, target: Factors) -> list[Factors] | None:
-    """The pieces of `source`, in order, that make up each size of `target`; None where pieces would have to overlap."""
-    pending = list(reversed(source))
-    result: list[Factors] = []
-    for size in target:
-        rest = size
-        pieces: list[Dim] = []
-        while rest != 1:
-            if not pending:
-                return None
-            part = pending.pop()
-            left = divide_exactly(rest, part)
-            if left is None:
-                cut = divide_exactly(part, rest)
-                if cut is None:
-                    return None
-                pieces.append(rest)
-                pending.append(cut)
-                break
-            pieces.append(part)
-            rest = left
-        result.append(tuple(pieces))
-    return result
-
-
 def flatten(shape: Shape, start: int = 0, end: int = -1) -> Shape | Mismatch:
     """The shape with the axes from `start` to `end`, both included, joined to one; a scalar becomes one axis of 1."""
     if shape.axes is None:
         return Shape.unknown()
-    first = _position(start, len(shape.axes))
-    last = _position(end, len(shape.axes))
+    first = position_of(start, len(shape.axes))
+    last = position_of(end, len(shape.axes))
     if isinstance(first, Mismatch):
         return first
     if isinstance(last, Mismatch):
@@ -442,7 +326,7 @@ def permute(shape: Shape, order: Sequence[int]) -> Shape | Mismatch:
     rank = len(order) if shape.axes is None else len(shape.axes)
     if len(order) != rank:
         return OrderLengthMismatch(tuple(order), rank)
-    positions = _positions(order, rank)
+    positions = positions_of(order, rank)
     if isinstance(positions, Mismatch):
         return positions
     return Shape(tuple(UNKNOWN_AXIS if shape.axes is None else shape.axes[position] for position in positions))
@@ -452,8 +336,8 @@ def transpose(shape: Shape, first: int, second: int) -> Shape | Mismatch:
     """The shape with two axes exchanged."""
     if shape.axes is None:
         return Shape.unknown()
-    one = _position(first, len(shape.axes))
-    other = _position(second, len(shape.axes))
+    one = position_of(first, len(shape.axes))
+    other = position_of(second, len(shape.axes))
     if isinstance(one, Mismatch):
         return one
     if isinstance(other, Mismatch):
@@ -473,7 +357,7 @@ def squeeze(shape: Shape, dim: int | Sequence[int] | None = None, *, at_least: A
         return Shape.unknown()
     rank = len(shape.axes)
     dims = range(rank) if dim is None else (dim,) if isinstance(dim, int) else dim
-    positions = _positions(dims, rank)
+    positions = positions_of(dims, rank)
     if isinstance(positions, Mismatch):
         return positions
     kept: list[Axis] = []
@@ -490,23 +374,24 @@ def unsqueeze(shape: Shape, dim: int) -> Shape | Mismatch:
     """The shape with a new axis of size 1 at `dim`."""
     if shape.axes is None:
         return Shape.unknown()
-    position = _position(dim, len(shape.axes) + 1)
+    position = position_of(dim, len(shape.axes) + 1)
     if isinstance(position, Mismatch):
         return position
     return Shape((*shape.axes[:position], Axis.of(1), *shape.axes[position:]))
 
 
-def _position(axis: int, rank: int) -> int | AxisOutOfRange:
+def position_of(axis: int, rank: int) -> int | AxisOutOfRange:
     """Count `axis` from the front; torch lets a scalar have an axis 0."""
     count = max(rank, 1)
     return axis % count if -count <= axis < count else AxisOutOfRange(axis, rank)
 
 
-def _positions(axes: Iterable[int], rank: int) -> tuple[int, ...] | Mismatch:
+def positions_of(axes: Iterable[int], rank: int) -> tuple[int, ...] | Mismatch:
+    """Count each of `axes` from the front; none may appear twice."""
     axes = tuple(axes)
     positions: list[int] = []
     for axis in axes:
-        position = _position(axis, rank)
+        position = position_of(axis, rank)
         if isinstance(position, Mismatch):
             return position
         if position in positions:

@@ -5,8 +5,10 @@ Who splits a size in two means an even one. Nothing is refused for the odd ones,
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from shapeguard.shapes.compare import compare
-from shapeguard.shapes.dim import AtLeast, Dim, Operation, divide_exactly, from_terms, names, substitute
+from shapeguard.shapes.dim import AtLeast, Dim, Operation, divide_exactly, from_terms, names, operations, substitute
 
 
 def compare_whole(left: Dim, right: Dim, at_least: AtLeast = 0) -> bool | None:
@@ -22,6 +24,32 @@ def compare_whole(left: Dim, right: Dim, at_least: AtLeast = 0) -> bool | None:
         )
     except ArithmeticError:
         return None
+
+
+def multiply_back(dim: Dim) -> Dim:
+    """`dim` with `h*(d//h)` as `d`."""
+    for monomial, coefficient in dim.terms.items():
+        term = from_terms({monomial: coefficient})
+        for operation in operations((term,)):
+            if operation.operator == "//":
+                dividend, divisor = operation.operands
+                times = divide_exactly(term, divisor * from_terms({(operation,): 1}))
+                if times is not None:
+                    return multiply_back(dim - term + times * dividend)
+    return dim
+
+
+def whole_divisions(sizes: Iterable[Dim | None]) -> dict[str, Dim]:
+    """For every `d//h` in `sizes` what `d` is: `h` times something."""
+    wholes: dict[str, Dim] = {}
+    for operation in operations(sizes):
+        if operation.operator == "//":
+            dividend, divisor = operation.operands
+            name = str(dividend)
+            if names(dividend) == {name} and not names(divisor) & {name, *wholes}:
+                # No identifier ends in a question mark, so this atom is new.
+                wholes[name] = divisor * from_terms({(f"{name}?",): 1})
+    return wholes
 
 
 def rejoin(total: Dim) -> Dim:
@@ -47,9 +75,8 @@ def rejoin(total: Dim) -> Dim:
 
 def _divisors(*dims: Dim) -> dict[str, Dim]:
     """For every name that is divided, the product of what it is divided by."""
-    atoms = {atom for dim in dims for monomial in dim.terms for atom in monomial if isinstance(atom, Operation)}
     found: dict[str, set[Dim]] = {}
-    for atom in atoms:
+    for atom in operations(dims):
         if atom.operator == "//":
             dividend, divisor = atom.operands
             for name in names(dividend) - names(divisor):

@@ -16,10 +16,6 @@ from model_zoo import (
 )
 
 
-def _attn(name, which):
-    return {"attn_implementation": ATTENTION[which]}
-
-
 def _labels(which):
     import torch
 

@@ -1,4 +1,3 @@
-# ruff: noqa: T201 - printing is what the script is for
 """What the static checker says of real models, held against what their tensors are when they run.
 
     python tests/infer/real_models.py [--fresh] [--top N] [MODEL ...]
@@ -6,6 +5,8 @@
 prints how much is known, what is contradicted, and where track is lost first. What was seen in runs is kept in the
 folder for temporary files, since it changes only with the models and torch.
 """
+
+# ruff: noqa: T201 - printing is what the script is for
 
 from __future__ import annotations
 

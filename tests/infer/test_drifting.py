@@ -22,7 +22,7 @@ def only(code, *, name):
     fix = found[0].fix
     if fix is None:
         return found[0], None
-    assert fix.applicability == "safe"
+    assert fix.applicability == "unsafe"
     (edit,) = fix.edits
     lines = list(source.lines)
     line = lines[edit.span.line - 1]

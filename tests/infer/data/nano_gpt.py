@@ -1,5 +1,6 @@
-# ruff: noqa: A002, C408, N806, PLR0402, RET504, RUF059 - written as such files are
 """A small GPT in the manner of nanoGPT: attention, an MLP, blocks of both, and generation token by token."""
+
+# ruff: noqa: A002, C408, N806, PLR0402, RET504, RUF059 - written as such files are
 
 import math
 from dataclasses import dataclass
