@@ -1,4 +1,4 @@
-"""Findings and shapes written out: one file per output format."""
+"""Findings and shapes written out."""
 
 from __future__ import annotations
 
@@ -8,16 +8,6 @@ from importlib import import_module
 
 from shapeguard.diagnostics import Diagnostic
 from shapeguard.report.findings import Findings, Sources, read_from_disk
-
-MODULES = {
-    "full": "shapeguard.report.full",
-    "concise": "shapeguard.report.concise",
-    "json": "shapeguard.report.json",
-    "sarif": "shapeguard.report.sarif",
-    "github": "shapeguard.report.github",
-    "gitlab": "shapeguard.report.gitlab",
-    "junit": "shapeguard.report.junit",
-}
 
 
 def render(
@@ -33,9 +23,7 @@ def render(
     Only full and concise know colour. `sources` gives the source of a path to those that show it; None reads the disk.
     """
     kept = lru_cache(maxsize=2)(sources or read_from_disk)  # findings come file by file
-    findings = Findings(diagnostics, files, colour, kept)
-    written: str = import_module(MODULES[output_format]).render(findings)
+    written: str = import_module(f"shapeguard.report.formats.{output_format}").render(
+        Findings(diagnostics, files, colour, kept)
+    )
     return written
-
-
-__all__ = ["MODULES", "render"]

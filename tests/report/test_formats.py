@@ -2,7 +2,11 @@
 
 import json
 import re
+import subprocess
+import sys
 import xml.etree.ElementTree as ET
+from dataclasses import replace
+from importlib import import_module
 from importlib.resources import files as resources
 from pathlib import Path
 
@@ -12,7 +16,7 @@ import pytest
 from shapeguard.catalog import CODES, codes_meant
 from shapeguard.config import FORMATS
 from shapeguard.diagnostics import Diagnostic, Edit, Fix, Span
-from shapeguard.report import MODULES, addresses, render, statistics
+from shapeguard.report import addresses, render, statistics
 from shapeguard.source.file import Cell, Source
 
 GPT = Source(
@@ -65,6 +69,9 @@ ODD = Diagnostic(
     "a b/ü,1:2<&>.py", Span(1, 1, 3, 4), "SG306", "axis-out-of-range", "100% \x1b[31mout\x00 \"of\" 'range'\ud800"
 )
 ALL = (MISMATCH, SOFTMAX, IN_CELL, ODD)
+
+PAGE = Path(__file__).parents[2] / "docs" / "check.md"
+TABLE = re.compile(r"(^\| `--output-format` \| \|\n\|---\|---\|\n)(?:\|.*\n)*", re.MULTILINE)
 
 
 def sources(path):
@@ -409,15 +416,52 @@ def test_counts_as_json():
 
 
 @pytest.mark.parametrize("output_format", FORMATS)
-def test_every_format_writes_findings_and_nothing(output_format):
-    assert "MISMATCH" not in render(output_format, ALL, 40, sources=sources)
-    for files in (0, 1):
-        written = render(output_format, [], files)
-        assert written == "" or written.endswith("\n")
+def test_every_format_tells_every_finding_in_order(output_format):
+    found = [replace(each, message=f"finding number {number}") for number, each in enumerate(ALL)]
+    written = render(output_format, found, 40, sources=sources)
+    assert written.endswith("\n")
+    places = [written.index(each.message) for each in found]
+    assert places == sorted(places)
+    for each in found:
+        assert each.code in written
 
 
-def test_every_format_has_its_file():
-    assert tuple(MODULES) == FORMATS
+@pytest.mark.parametrize("output_format", FORMATS)
+@pytest.mark.parametrize("files", [0, 1])
+def test_every_format_ends_its_last_line_where_nothing_is_found(output_format, files):
+    written = render(output_format, [], files)
+    assert written == "" or written.endswith("\n")
+
+
+@pytest.mark.parametrize("output_format", FORMATS)
+def test_no_format_lets_a_message_control_what_shows_it(output_format):
+    assert not {"\x00", "\x1b"} & set(render(output_format, [ODD], 1, sources=lambda _: None))
+
+
+def test_help_names_every_format_and_loads_none():
+    program = """
+import sys
+from shapeguard.cli import main
+try:
+    main(["check", "--help"])
+except SystemExit:
+    print(sorted(name for name in sys.modules if name.startswith("shapeguard.report")))
+"""
+    told = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True).stdout
+    assert ", ".join(FORMATS) in " ".join(told.split())
+    assert told.endswith("\n[]\n")
+
+
+def test_page_tells_of_every_format(request):
+    told = {name: import_module(f"shapeguard.report.formats.{name}").__doc__.partition("\n")[0] for name in FORMATS}
+    rows = "".join(f"| `{name}` | {line.removeprefix('Findings ').rstrip('.')} |\n" for name, line in told.items())
+    before = PAGE.read_text(encoding="utf-8")
+    after, tables = TABLE.subn(lambda found: found[1] + rows, before)
+    assert tables == 1
+    if request.config.getoption("--rewrite"):
+        PAGE.write_text(after, encoding="utf-8")
+    else:
+        assert after == before, "docs/check.md is behind the formats; pytest tests/report --rewrite mends it"
 
 
 def test_every_rule_has_its_page():

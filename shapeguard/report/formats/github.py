@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from shapeguard.diagnostics import Diagnostic, Severity
 from shapeguard.report.findings import Findings
-from shapeguard.report.wording import lines_below, sentence
+from shapeguard.report.wording import lines_below, sentence, visible
 
 _COMMANDS: dict[Severity, str] = {"error": "error", "warning": "warning", "info": "notice"}
 
@@ -22,7 +22,8 @@ def _command(found: Diagnostic) -> str:
         if span.line == span.end_line:  # columns are refused for a stretch of several lines
             properties["col"], properties["endColumn"] = str(span.column), str(span.end_column)
     written = ",".join(f"{key}={_property(value)}" for key, value in properties.items())
-    return f"::{_COMMANDS[found.severity]} {written}::{_data(chr(10).join((sentence(found), *lines_below(found))))}"
+    text = "\n".join(map(visible, (sentence(found), *lines_below(found))))
+    return f"::{_COMMANDS[found.severity]} {written}::{_data(text)}"
 
 
 def _data(text: str) -> str:
