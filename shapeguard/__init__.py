@@ -1,4 +1,4 @@
-"""shapeguard checks tensor shapes in PyTorch code before, while and after it runs."""
+"""shapeguard checks tensor shapes in PyTorch code before and while it runs."""
 
 from __future__ import annotations
 

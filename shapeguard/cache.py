@@ -75,8 +75,6 @@ class Cache:
     _results: dict[str, Any] = field(default_factory=dict)
     _traces: dict[str, Trace] = field(default_factory=dict)
 
-    # What is remembered.
-
     def known(self, files: Iterable[str]) -> dict[str, Result]:
         """The results that still hold, of these files."""
         if not self.lines:
@@ -150,8 +148,6 @@ class Cache:
     def _settled(self, look: _Look | None) -> _Look | None:
         """The look of a file that surely hasn't changed since the run began, and will look different when it has."""
         return None if look is None or max(look[1:]) > self.began - _SETTLED_AFTER else look
-
-    # What is added.
 
     def add(self, results: Mapping[str, Result], traces: Mapping[str, Trace]) -> None:
         """Remember what was found in these files, and what reading files led to; the latter by absolute path."""

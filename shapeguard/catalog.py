@@ -6,9 +6,10 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from shapeguard.config import Config, UsageError
-from shapeguard.diagnostics import Code
+from shapeguard.diagnostics import Code, selects
 from shapeguard.kinds import KINDS, UNCHECKED
 from shapeguard.rules import OUTLINES
+from shapeguard.spelling import did_you_mean
 
 if TYPE_CHECKING:
     CODES: tuple[Code, ...]
@@ -34,22 +35,16 @@ def __getattr__(name: str) -> Any:
 
 def codes_meant(selector: str) -> frozenset[str]:
     """The codes that "ALL", a code, the beginning of one ("SG3") or a name selects; none if it means nothing."""
-    if selector == "ALL":
-        return frozenset(each.code for each in CODES_IN_SHORT)
-    begins = selector.startswith("SG")
-    return frozenset(
-        each.code for each in CODES_IN_SHORT if each.name == selector or (begins and each.code.startswith(selector))
-    )
+    return frozenset(each.code for each in CODES_IN_SHORT if selects(selector, each.code, each.name))
 
 
 def find_code(selector: str) -> Code:
-    """The kind of finding with this code or name."""
-    from shapeguard.rules import RULES  # noqa: PLC0415 - as above
-
-    for each in _ordered(rule.as_code() for rule in RULES):
+    """The kind of finding with this code or name, with its page."""
+    rules = {each.kind.code: each for each in OUTLINES}
+    for each in CODES_IN_SHORT:
         if selector.upper() == each.code or selector == each.name:
-            return each
-    raise UsageError(f"no rule is called `{selector}`{similar(selector)}")
+            return rules[each.code].load().as_code() if each.code in rules else each
+    raise UsageError(f"no rule is called `{selector}`{_instead(selector)}")
 
 
 def chosen_codes(config: Config) -> frozenset[str]:
@@ -57,25 +52,26 @@ def chosen_codes(config: Config) -> frozenset[str]:
 
     What is in preview is chosen by its own code or name, or by anything together with `preview`.
     """
-    ignores = [*config.ignore, *(code for _, codes in config.per_file_ignores for code in codes)]
-    selects = [*config.select, *config.extend_select]
-    weighed = [selector for selector, _ in config.severity]
-    for key, selectors in (("select", selects), ("ignore", ignores), ("weigh", weighed)):
+    given = {
+        "select": config.select,
+        "extend-select": config.extend_select,
+        "ignore": config.ignore,
+        "per-file-ignores": [code for _, codes in config.per_file_ignores for code in codes],
+        "severity": [selector for selector, _ in config.severity],
+    }
+    for key, selectors in given.items():
         for selector in selectors:
             if not codes_meant(selector):
-                raise UsageError(f"unknown code `{selector}` to {key}{similar(selector)}")
+                raise UsageError(f"unknown code `{selector}` in `{key}`{_instead(selector)}")
+    asked = (*config.select, *config.extend_select)
     preview = frozenset() if config.preview else frozenset(each.code for each in CODES_IN_SHORT if each.preview)
-    selected = _union(selects) - (preview - _union(each for each in selects if len(codes_meant(each)) == 1))
+    selected = _union(asked) - (preview - _union(each for each in asked if len(codes_meant(each)) == 1))
     return (selected | UNCHECKED) - _union(config.ignore)
 
 
-def similar(selector: str) -> str:
-    """What may have been meant, as the end of a sentence."""
-    from difflib import get_close_matches  # noqa: PLC0415 - only for a mistake
-
+def _instead(selector: str) -> str:
     names = [name for each in CODES_IN_SHORT for name in (each.code, each.name)]
-    close = get_close_matches(selector, names, n=1)
-    return f"; did you mean `{close[0]}`?" if close else "; `shapeguard rules` lists them"
+    return did_you_mean(selector, names, "; `shapeguard rules` lists them")
 
 
 def _union(selectors: Iterable[str]) -> frozenset[str]:

@@ -87,20 +87,24 @@ def check_file(path: str, codes: frozenset[str], config: Config) -> Outcome:
     """Check one file; whatever is in it, nothing is raised."""
     data = read_bytes(path)
     if isinstance(data, Diagnostic):
-        codes = codes_in(path, codes, config)
-        return weighed(Outcome(tuple(each for each in (data,) if each.code in codes), files=1), config)
+        return _of_unchecked(data, codes, config)
     return check_bytes(path, data, codes, config)
 
 
 def check_bytes(path: str, data: bytes, codes: frozenset[str], config: Config) -> Outcome:
     """Check what is, or would be, in a file."""
-    codes = codes_in(path, codes, config)
     if not is_relevant(data):
         return Outcome(files=1)
     source = source_from(path, data)
     if isinstance(source, Diagnostic):
-        return weighed(Outcome(tuple(each for each in (source,) if each.code in codes), files=1), config)
-    return weighed(check_source(source, codes, preview=config.preview), config)
+        return _of_unchecked(source, codes, config)
+    return weighed(check_source(source, codes_in(path, codes, config), preview=config.preview), config)
+
+
+def _of_unchecked(why: Diagnostic, codes: frozenset[str], config: Config) -> Outcome:
+    """What a file comes to that wasn't checked."""
+    is_reported = why.code in codes_in(why.path, codes, config)
+    return weighed(Outcome((why,) if is_reported else (), files=1), config)
 
 
 def weighed(outcome: Outcome, config: Config) -> Outcome:
@@ -155,11 +159,13 @@ def _found_in(source: Source, codes: frozenset[str]) -> tuple[Iterable[Diagnosti
     """All that rules and the static checker find, and what that one knows of the file if it is asked."""
     from shapeguard.lint.finding import lint  # noqa: PLC0415
     from shapeguard.rules import OUTLINES  # noqa: PLC0415
+    from shapeguard.source.silencing import silencer  # noqa: PLC0415
 
     shapes = cache(lambda: analyse(source))
+    silencing = cache(lambda: silencer(source))
     given_up: list[str] = []
     rules = [rule for rule in OUTLINES if rule.kind.code in codes]
-    linted = list(lint(source, rules, lambda: shapes().tensors, given_up.append))
+    linted = list(lint(source, rules, lambda: shapes().tensors, given_up.append, lambda each: bool(silencing()(each))))
     analysis = shapes() if codes & OF_SHAPES else Analysis()
     told = {(each.span.line, code) for each in linted if not each.preview for code in LEFT_TO_RULES.get(each.code, ())}
     shaped = [each for each in analysis.diagnostics if (each.span.line, each.code) not in told]
@@ -200,9 +206,11 @@ def inspect_file(path: str) -> tuple[Source, Analysis]:
     if not os.path.lexists(path):
         raise UsageError(f"no such file: {path}")
     source = read_source(path)
-    errors = (source,) if isinstance(source, Diagnostic) else source.errors
-    if isinstance(source, Diagnostic) or (errors and not source.cells):
-        raise UsageError(f"{path}:{errors[0].span.line}:{errors[0].span.column} {errors[0].message}")
+    if isinstance(source, Diagnostic):
+        raise UsageError(f"{path}: {source.message}")
+    if source.errors and not source.cells:
+        first = source.errors[0]
+        raise UsageError(f"{path}:{first.span.line}:{first.span.column} {first.message}")
     try:
         with _collecting_seldom():
             return source, analyse(source, guessing=True)
@@ -249,7 +257,7 @@ def _parts(files: Sequence[str], config: Config, jobs: int, *, traced: bool) -> 
     if jobs > 1:
         from shapeguard.processes import in_processes  # noqa: PLC0415 - few files need no other process
 
-        yield from in_processes(work, chunks, jobs, partial(_died, codes=codes), _LOADED_ONCE)
+        yield from in_processes(work, chunks, jobs, partial(_died, codes=codes, config=config), _LOADED_ONCE)
         return
     forget_traces()
     yield from map(work, chunks)
@@ -268,9 +276,9 @@ def _check_in_turn(files: Sequence[str], codes: frozenset[str], config: Config, 
     return _Part(outcomes, news())
 
 
-def _died(file: str, codes: frozenset[str]) -> _Part:
+def _died(file: str, codes: frozenset[str], config: Config) -> _Part:
     found = _failed(file, "the process that checked this file died", ())
-    return _Part({file: Outcome((found,) if found.code in codes else (), files=1)})
+    return _Part({file: _of_unchecked(found, codes, config)})
 
 
 @contextmanager

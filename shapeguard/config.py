@@ -6,14 +6,14 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from pkgutil import iter_modules
+from typing import Any, TypeAlias, get_args
 
-if TYPE_CHECKING:
-    from shapeguard.diagnostics import Severity
+from shapeguard.diagnostics import Severity, selects
+from shapeguard.spelling import did_you_mean
 
-FORMATS = ("full", "concise", "json", "sarif", "github", "gitlab", "junit")
-"""The output formats of findings."""
-_SEVERITIES = ("error", "warning", "info")
+FORMATS = tuple(each.name for each in iter_modules([str(Path(__file__).parent / "report" / "formats")]))
+"""The output formats of findings: the files of that folder."""
 
 
 class UsageError(Exception):
@@ -42,7 +42,7 @@ class Config:
     """Codes, beginnings of codes, or names, each with the severity of its findings."""
     preview: bool = False
     """Whether what isn't exact enough for everyone is reported too."""
-    output_format: str = FORMATS[0]
+    output_format: str = "full"
     baseline: str | None = None
     """Relative to `root`."""
     cache_dir: str | None = None
@@ -52,13 +52,13 @@ class Config:
 
     def severity_of(self, code: str, name: str, otherwise: Severity) -> Severity:
         """The severity of findings of this code and name: what is said of these alone comes before what is said of more."""
-        nearest, severity = -1, otherwise
-        for selector, said in self.severity:
-            begins = selector.startswith("SG") and code.startswith(selector)
-            near = len(code) if selector == name else len(selector) if begins else 0 if selector == "ALL" else -1
-            if near > nearest:
-                nearest, severity = near, said
-        return severity
+        closeness = {name: len(code), "ALL": 0}
+        said = [
+            (closeness.get(selector, len(selector)), severity)
+            for selector, severity in self.severity
+            if selects(selector, code, name)
+        ]
+        return max(said, key=lambda each: each[0], default=(0, otherwise))[1]
 
 
 def read_config(paths: Sequence[str]) -> Config:
@@ -67,6 +67,8 @@ def read_config(paths: Sequence[str]) -> Config:
         folder = Path(os.path.commonpath([os.path.abspath(path) for path in paths or ["."]]))  # noqa: PTH100
     except ValueError:  # on Windows: they lie on several drives
         folder = Path.cwd()
+    except FileNotFoundError:
+        raise UsageError("the current folder is gone") from None
     for place in (folder, *folder.parents):
         file = place / "pyproject.toml"
         if file.is_file():
@@ -95,7 +97,8 @@ def _config_from(table: Any, file: Path) -> Config:
     given: dict[str, Any] = {}
     for key, value in table.items():
         if key not in _KEYS:
-            raise UsageError(f"{file}: [tool.shapeguard] has no key `{key}`; {_instead(key)}")
+            instead = did_you_mean(key, _KEYS, f"; its keys are {', '.join(_KEYS)}")
+            raise UsageError(f"{file}: [tool.shapeguard] has no key `{key}`{instead}")
         try:
             given[key.replace("-", "_")] = _KEYS[key](key, value)
         except _WrongValueError as wrong:
@@ -106,13 +109,6 @@ def _config_from(table: Any, file: Path) -> Config:
 class _WrongValueError(Exception):
     def __init__(self, key: str, value: Any, allowed: str) -> None:
         super().__init__(f"`{key}` in [tool.shapeguard] is {_described(value)}; it must be {allowed}")
-
-
-def _instead(key: str) -> str:
-    from difflib import get_close_matches  # noqa: PLC0415 - only for a mistake
-
-    close = get_close_matches(key, _KEYS, n=1)
-    return f"did you mean `{close[0]}`?" if close else f"its keys are {', '.join(_KEYS)}"
 
 
 def _strings(key: str, value: Any) -> tuple[str, ...]:
@@ -149,8 +145,8 @@ def _severities(key: str, value: Any) -> tuple[tuple[str, Severity], ...]:
     if not isinstance(value, dict):
         raise _WrongValueError(key, value, "a table from codes to severities")
     for code, severity in value.items():
-        if severity not in _SEVERITIES:
-            raise _WrongValueError(f"{key}.{code}", severity, f"one of {', '.join(_SEVERITIES)}")
+        if severity not in get_args(Severity):
+            raise _WrongValueError(f"{key}.{code}", severity, f"one of {', '.join(get_args(Severity))}")
     return tuple(value.items())
 
 

@@ -93,3 +93,8 @@ class Code:
     """Whether some of its findings come with a fix."""
     page: str = ""
     """What it does, why it matters, an example, and whether the fix is safe: Markdown below the summary."""
+
+
+def selects(selector: str, code: str, name: str) -> bool:
+    """Whether "ALL", a code, the beginning of one ("SG3") or a name means the findings of this code and name."""
+    return selector in (name, "ALL") or (selector.startswith("SG") and code.startswith(selector))

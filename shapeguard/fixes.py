@@ -16,7 +16,7 @@ from typing import NamedTuple, TypeAlias
 
 from shapeguard.config import UsageError
 from shapeguard.diagnostics import Diagnostic, Fix
-from shapeguard.source.editing import CannotEditError, document
+from shapeguard.source.editing import CannotEditError, document, spliced
 from shapeguard.source.file import Source
 from shapeguard.source.notebook import raw_cells
 from shapeguard.source.read import read_bytes, source_from
@@ -51,12 +51,7 @@ def fixed_text(text: str, fixes: Iterable[Fix]) -> tuple[str, tuple[Fix, ...]]:
     Of two that overlap or touch, the one that begins first is made: the other one waits until the text is read again.
     """
     placed = _together(_placed(text, fixes))
-    parts: list[str] = []
-    here = 0
-    for start, end, new in sorted((place for each in placed for place in each.places), key=lambda place: place[:2]):
-        parts += (text[here:start], new)
-        here = end
-    return "".join((*parts, text[here:])), tuple(each.fix for each in placed)
+    return spliced(text, (place for each in placed for place in each.places)), tuple(each.fix for each in placed)
 
 
 class _Placed(NamedTuple):
@@ -103,6 +98,11 @@ def _touches(taken: Sequence[tuple[int, int]], start: int, end: int) -> bool:
     return before > 0 and taken[before - 1][1] >= start
 
 
+def is_made(fix: Fix | None, *, unsafe: bool) -> bool:
+    """Whether a finding's fix is one that is made: those that aren't safe only with `unsafe`, others never."""
+    return fix is not None and fix.applicability in (("safe", "unsafe") if unsafe else ("safe",))
+
+
 def fix_file(path: str, check: Check, *, unsafe: bool = False) -> Fixed:
     """What comes of a file when what `check` finds in it is fixed; nothing is written."""
     data = read_bytes(path)
@@ -142,8 +142,7 @@ def _endless(path: str, wanted: Iterable[Diagnostic]) -> str:
 
 def _wanted(source: Source, data: bytes, found: Iterable[Diagnostic], *, unsafe: bool) -> dict[int, Diagnostic]:
     """What is to be fixed, and can be, by the identity of its fix."""
-    allowed = {"safe", "unsafe"} if unsafe else {"safe"}
-    fixable = {id(each.fix): each for each in found if each.fix is not None and each.fix.applicability in allowed}
+    fixable = {id(each.fix): each for each in found if is_made(each.fix, unsafe=unsafe)}
     if not fixable or (source.errors and not source.cells):
         return {}
     file = document(source, data)

@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 
 from shapeguard import __version__
-from shapeguard.config import Config, read_config
+from shapeguard.config import Config, UsageError, read_config
 from shapeguard.source.file import Source
 from shapeguard.source.read import is_relevant
 
@@ -34,8 +34,12 @@ class Plugin:
         from shapeguard.catalog import chosen_codes  # noqa: PLC0415 - most files need none of it
         from shapeguard.check import check_source, codes_in  # noqa: PLC0415
 
-        config = _config_of(str(Path(self._path).parent))
-        codes = codes_in(self._path, chosen_codes(config), config) - _FOUND_BY_FLAKE8
+        try:
+            config = _config_of(str(Path(self._path).parent))
+            codes = codes_in(self._path, chosen_codes(config), config) - _FOUND_BY_FLAKE8
+        except UsageError as error:  # of anything that is raised flake8 shows the traceback
+            yield 1, 0, f"SG001 {error}", type(self)
+            return
         text = self._text.replace("\r\n", "\n").replace("\r", "\n")
         for found in check_source(Source(self._path, text), codes, preview=config.preview).diagnostics:
             yield found.span.line, found.span.column - 1, f"{found.code} {found.message}", type(self)

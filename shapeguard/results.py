@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, TypeAlias, TypeVar, get_args
 
-from shapeguard.diagnostics import Diagnostic, Edit, Fix, Span, Tracking
+from shapeguard.diagnostics import Applicability, Diagnostic, Edit, Fix, Severity, Span, Tracking
 
 Result: TypeAlias = tuple[tuple[Diagnostic, ...], Tracking]
 """Of one file."""
 
 Kind = TypeVar("Kind")
-
-_SEVERITIES = ("error", "warning", "info")
-_APPLICABILITIES = ("safe", "unsafe", "display")
 
 
 def plain(result: Result, path: str) -> list[Any]:
@@ -58,7 +55,7 @@ def _finding(value: Any, path: str) -> Diagnostic:
         None if hint is None else _typed(hint, str),
         None if fix is None else _fix(fix),
         _typed(cell, int),
-        _one_of(severity, _SEVERITIES),
+        _one_of(severity, get_args(Severity)),
         _typed(preview, bool),
     )
 
@@ -66,7 +63,7 @@ def _finding(value: Any, path: str) -> Diagnostic:
 def _fix(value: Any) -> Fix:
     message, edits, applicability = _list(value, 3)
     made = tuple(Edit(_span(place), _typed(text, str)) for *place, text in map(_list, _list(edits)))
-    return Fix(_typed(message, str), made, _one_of(applicability, _APPLICABILITIES))
+    return Fix(_typed(message, str), made, _one_of(applicability, get_args(Applicability)))
 
 
 def _plain_span(span: Span) -> tuple[int, int, int, int]:

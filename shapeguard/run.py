@@ -10,7 +10,7 @@ from itertools import groupby
 from typing import TextIO
 
 from shapeguard.check import Outcome, check_bytes, check_paths, check_source, codes_in, weighed
-from shapeguard.config import FORMATS, Config, UsageError, read_config
+from shapeguard.config import Config, UsageError, read_config
 from shapeguard.diagnostics import Diagnostic
 from shapeguard.report import render
 from shapeguard.report.colours import has_colour
@@ -51,9 +51,26 @@ class Asked:
 
 def run_check(asked: Asked) -> int:
     """Check, print what is found, and say by the exit status whether that is something."""
+    _refuse_contradictions(asked)
     if STANDARD_INPUT in asked.paths:
         return _Input(asked).run()
     return _Files(asked).run()
+
+
+def _refuse_contradictions(asked: Asked) -> None:
+    """Refuse what would leave one of the options without effect."""
+    ends = {
+        "--fix": asked.fix,
+        "--diff": asked.diff and not asked.fix,  # together they show what the first would do
+        "--add-noqa": asked.add_noqa,
+        "--write-baseline": asked.write_baseline is not None,
+        "--baseline": asked.baseline is not None and asked.write_baseline is not None,
+    }
+    one, *others = [option for option, is_asked in ends.items() if is_asked] or [""]
+    if others:
+        raise UsageError(f"{one} and {others[0]} can't be asked for at once")
+    if asked.stdin_filename is not None and STANDARD_INPUT not in asked.paths:
+        raise UsageError("--stdin-filename needs the path `-`, which stands for standard input")
 
 
 class _Run:
@@ -63,8 +80,6 @@ class _Run:
         self.asked = asked
         self.config = _config(asked, places)
         self.output_format = asked.output_format or self.config.output_format
-        if self.output_format not in FORMATS:
-            raise UsageError(f"unknown output format `{self.output_format}`; choose from {', '.join(FORMATS)}")
 
     def source(self, path: str) -> Source | None:
         """What is in a file that has findings."""
@@ -89,12 +104,14 @@ class _Run:
 
     def without_known(self, outcome: Outcome) -> Outcome:
         """The outcome without what the baseline knows."""
-        given, kept = self.asked.baseline, self.config.baseline
-        if given is None and (kept is None or self.asked.write_baseline is not None):
+        file = self.asked.baseline
+        if file is None and self.config.baseline is not None:
+            file = os.path.join(self.config.root, self.config.baseline)  # noqa: PTH118 - named as the user named it
+        if file is None:
             return outcome
         from shapeguard.baseline import new_findings, read_baseline, stale_note  # noqa: PLC0415 - seldom asked for
 
-        known = read_baseline(given or os.path.join(self.config.root, str(kept)))  # noqa: PTH118
+        known = read_baseline(file)
         new, stale = new_findings(known, outcome.diagnostics, self.lines_of, checked=self.checked(), codes=self.codes())
         if stale:
             print(stale_note(known, stale), file=sys.stderr)
@@ -120,7 +137,7 @@ class _Run:
         source = self.source(found.path)
         if source is None:
             return ""
-        above = next((cell.first_line - 1 for cell in source.cells if cell.number == found.cell), 0)
+        above = source.lines_above(found.cell)
         return "\n".join(source.lines[above + found.span.line - 1 : above + found.span.end_line])
 
 
@@ -194,16 +211,14 @@ class _Files(_Run):
 
     def fix(self, outcome: Outcome) -> int:
         """Fix what can be fixed, or show how that would look, and report the rest."""
-        from shapeguard.fixes import Fixed, diff, fix_file, write_fixed  # noqa: PLC0415 - seldom asked for
+        from shapeguard.fixes import Fixed, diff, fix_file, is_made, write_fixed  # noqa: PLC0415 - seldom asked for
 
-        applicable = {"safe", "unsafe"} if self.asked.unsafe_fixes else {"safe"}
-        fixable = [
-            each for each in outcome.diagnostics if each.fix is not None and each.fix.applicability in applicable
-        ]
+        unsafe = self.asked.unsafe_fixes
+        fixable = [each.path for each in outcome.diagnostics if is_made(each.fix, unsafe=unsafe)]
         fixed: dict[str, Fixed] = {}
         problems: list[str] = []
-        for path in dict.fromkeys(each.path for each in fixable):
-            done = fix_file(path, self.findings_in, unsafe=self.asked.unsafe_fixes)
+        for path in dict.fromkeys(fixable):
+            done = fix_file(path, self.findings_in, unsafe=unsafe)
             if done.problem is not None:
                 problems.append(done.problem)
                 continue
@@ -242,6 +257,8 @@ class _Input(_Run):
 
     def run(self) -> int:
         """Check it; with `--fix` the fixed code goes to standard output, and the findings beside it."""
+        if sys.stdin is None:
+            raise UsageError("standard input is closed")
         self.data = sys.stdin.buffer.read()
         outcome = check_bytes(self.path, self.data, self.codes(), self.config)
         if not self.asked.fix and not self.asked.diff:
@@ -296,5 +313,8 @@ def _with_remaining(found: Iterable[Diagnostic], remaining: dict[str, Sequence[D
 
 def _told(problems: Iterable[str]) -> int:
     """Tell what couldn't be done; the exit status of that, 0 where all could."""
-    said = [print(f"shapeguard check: {problem}", file=sys.stderr) for problem in problems]
-    return COULD_NOT if said else 0
+    status = 0
+    for problem in problems:
+        print(f"shapeguard check: {problem}", file=sys.stderr)
+        status = COULD_NOT
+    return status

@@ -1,6 +1,7 @@
 """The house: who may import whom, and what must not be loaded early."""
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -14,18 +15,20 @@ PACKAGE = Path(__file__).parents[1] / "shapeguard"
 MAY_IMPORT = {
     "shapes": set(),
     "diagnostics": set(),
-    "config": set(),
-    "source": {"shapes", "diagnostics", "config"},
-    "ops": {"shapes", "diagnostics", "config"},
+    "spelling": set(),
+    "arguments": {"spelling"},
+    "config": {"diagnostics", "spelling"},
+    "source": {"kinds", "diagnostics", "config", "spelling"},
+    "ops": {"shapes"},
     "infer": {"ops", "source", "shapes", "diagnostics", "config"},
     "lint": {"ops", "source", "shapes", "diagnostics", "config"},
     "rules": {"lint", "ops", "source", "shapes", "diagnostics", "config"},
-    "runtime": {"shapes", "diagnostics"},
-    "losses": {"runtime", "shapes", "diagnostics"},
-    "models": {"runtime", "shapes", "diagnostics"},
-    "train": {"models", "losses", "runtime", "shapes", "diagnostics", "config"},
+    "runtime": {"shapes"},
+    "losses": {"runtime"},
+    "models": {"runtime"},
+    "train": {"models", "losses", "config", "arguments", "spelling"},
     "kinds": {"diagnostics"},
-    "catalog": {"kinds", "lint", "rules", "diagnostics", "config"},
+    "catalog": {"kinds", "rules", "diagnostics", "config", "spelling"},
     "fixes": {"source", "diagnostics", "config"},
     "results": {"diagnostics"},
     "cache": {"results", "source", "config"},
@@ -40,17 +43,15 @@ MAY_IMPORT = {
         "infer",
         "lint",
         "rules",
-        "ops",
         "source",
-        "shapes",
         "diagnostics",
         "config",
     },
     "demo": {"runtime", "check", "fixes", "catalog", "report", "source", "config"},
     "pytest_plugin": {"runtime"},
-    "flake8": {"check", "catalog", "source", "diagnostics", "config"},
+    "flake8": {"check", "catalog", "source", "config"},
     "run": {"check", "fixes", "baseline", "catalog", "report", "source", "diagnostics", "config"},
-    "cli": {"run", "check", "catalog", "report", "train", "demo", "config", "diagnostics"},
+    "cli": {"run", "check", "catalog", "report", "train", "demo", "config", "arguments", "spelling"},
     "__main__": {"cli"},
 }
 FACE = "__init__"
@@ -127,6 +128,16 @@ def test_a_run_that_finds_nothing_to_mend_loads_no_libcst(tmp_path):
     subprocess.run([sys.executable, "-c", program], check=True, capture_output=True)
 
 
+def test_a_run_in_which_all_is_silenced_loads_no_libcst(tmp_path):
+    silenced = tmp_path / "silenced.py"
+    silenced.write_text("import torch\n\nx = torch.nn.functional.softmax(torch.zeros(2, 3))  # noqa: SG401\n")
+    program = (
+        f"import sys; from shapeguard.cli import main; found = main(['check', '--no-cache', {str(silenced)!r}])\n"
+        "assert found == 0\nassert 'libcst' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True, capture_output=True)
+
+
 def test_face_loads_nothing_of_the_guard_before_it_is_used():
     check = "import shapeguard, sys; assert not {'jaxtyping', 'beartype', 'numpy'} & set(sys.modules); shapeguard.guard"
     subprocess.run([sys.executable, "-c", check], check=True)
@@ -143,3 +154,21 @@ def test_unknown_name_is_an_attribute_error():
 def test_every_file_says_what_it_knows():
     silent = [module for module, path in modules().items() if not ast.get_docstring(ast.parse(path.read_text()))]
     assert not silent
+
+
+PICTURE = PACKAGE.parent / "docs" / "architecture.md"
+TOLD_TOGETHER = ("ops", "lint", "rules", "report", "losses", "models", "train", "demo")
+"""Folders whose files each say for themselves what they are."""
+
+
+def test_the_page_names_every_file():
+    (picture,) = re.findall(r"^ {4}shapeguard/\n(?:^ {4}.*\n)+", PICTURE.read_text(encoding="utf-8"), re.MULTILINE)
+    files = (path.relative_to(PACKAGE) for path in sorted(PACKAGE.rglob("*.py")) if path.name != "__init__.py")
+    there = [path for path in files if path.parts[0] not in TOLD_TOGETHER]
+    assert [str(path) for path in there if not re.search(rf"\b{path.name}\b", picture)] == []
+
+
+def test_the_page_names_no_file_that_is_gone():
+    (picture,) = re.findall(r"^ {4}shapeguard/\n(?:^ {4}.*\n)+", PICTURE.read_text(encoding="utf-8"), re.MULTILINE)
+    there = {path.name for path in PACKAGE.rglob("*.py")}
+    assert set(re.findall(r"\b\w+\.py\b", picture)) <= there

@@ -110,9 +110,13 @@ def test_what_went_unchecked_is_reported_unless_ignored():
 @pytest.mark.parametrize(
     ("config", "sentence"),
     [
-        (Config(select=("SG31",)), "unknown code `SG31` to select; did you mean `SG301`?"),
-        (Config(ignore=("shape-mismach",)), "unknown code `shape-mismach` to ignore; did you mean `shape-mismatch`?"),
-        (Config(per_file_ignores=(("a", ("X",)),)), "unknown code `X` to ignore; `shapeguard rules` lists them"),
+        (Config(select=("SG31",)), "unknown code `SG31` in `select`; did you mean `SG301`?"),
+        (Config(ignore=("shape-mismach",)), "unknown code `shape-mismach` in `ignore`; did you mean `shape-mismatch`?"),
+        (
+            Config(per_file_ignores=(("a", ("X",)),)),
+            "unknown code `X` in `per-file-ignores`; `shapeguard rules` lists them",
+        ),
+        (Config(severity=(("SG9", "info"),)), "unknown code `SG9` in `severity`; "),
     ],
 )
 def test_unknown_code_is_refused(config, sentence):
@@ -181,7 +185,7 @@ def test_inspect_file_says_what_is_known():
     ("name", "sentence"),
     [
         ("gone.py", "no such file: gone.py"),
-        (".", ".:1:1 the file can't be read: Is a directory"),
+        (".", ".: the file can't be read: Is a directory"),
         ("broken.py", "broken.py:2:4 Python can't parse this: invalid syntax"),
     ],
 )

@@ -1,10 +1,14 @@
 """[tool.shapeguard]: where it is looked for, and what it may say."""
 
 import re
+import tomllib
 from dataclasses import fields
+from pathlib import Path
 
 import pytest
 
+from shapeguard.cache import FOLDER
+from shapeguard.catalog import chosen_codes
 from shapeguard.config import _KEYS, Config, UsageError, read_config
 
 
@@ -55,6 +59,24 @@ def test_every_field_has_a_key():
     assert {field.name for field in fields(Config)} - {"root"} == {key.replace("-", "_") for key in _KEYS}
 
 
+PAGE = (Path(__file__).parents[1] / "docs" / "configuration.md").read_text(encoding="utf-8")
+
+
+def test_the_page_tells_every_key_and_its_default(tmp_path):
+    rows = dict(re.findall(r"^\| `([a-z-]+)` \| [^|]+ \| ([^|]+) \|", PAGE, re.MULTILINE))
+    assert set(rows) == set(_KEYS)
+    lines = [f"{key} = {default.strip('`')}" for key, default in rows.items() if default != "none"]
+    write(tmp_path, "\n".join(["[tool.shapeguard]", *lines]))
+    assert read_config([str(tmp_path)]) == Config(root=str(tmp_path), cache_dir=FOLDER)
+
+
+def test_the_table_on_the_page_is_one(tmp_path):
+    (table,) = re.findall(r"^```toml\n(\[tool\.shapeguard\].*?)^```", PAGE, re.MULTILINE | re.DOTALL)
+    write(tmp_path, table)
+    chosen_codes(read_config([str(tmp_path)]))
+    assert set(tomllib.loads(table)["tool"]["shapeguard"]) == set(_KEYS)
+
+
 def test_nearest_table_above_every_path_is_taken(tmp_path):
     write(tmp_path, "[tool.shapeguard]\nignore = ['SG301']")
     write(tmp_path / "pkg", "[project]\nname = 'pkg'")
@@ -91,7 +113,7 @@ def test_without_a_table_everything_is_reported(tmp_path, monkeypatch):
         ("[tool.shapeguard]\nignore = true", "`ignore` in [tool.shapeguard] is true; it must be a list of strings"),
         (
             "[tool.shapeguard]\noutput-format = 'xml'",
-            '`output-format` in [tool.shapeguard] is "xml"; it must be one of full, concise, json, ',
+            '`output-format` in [tool.shapeguard] is "xml"; it must be one of concise, full, ',
         ),
         (
             "[tool.shapeguard]\nper-file-ignores = []",

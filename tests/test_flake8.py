@@ -44,6 +44,12 @@ def test_the_project_is_asked_too(tmp_path):
     assert run(tmp_path, "net.py") == (1, [["net.py:5:5:", "SG401"]])
 
 
+def test_a_wrong_setting_is_told_in_one_sentence(tmp_path):
+    (tmp_path / "pyproject.toml").write_text("[tool.shapeguard]\nselect = ['SG999']\n")
+    (tmp_path / "net.py").write_text(CODE, encoding="utf-8")
+    assert run(tmp_path, "net.py") == (1, [["net.py:1:1:", "SG001"]])
+
+
 def test_what_flake8_reports_itself_is_not_said_twice(tmp_path):
     (tmp_path / "net.py").write_text("import torch\ndef f(:\n")
     assert {code for _, code in run(tmp_path, "net.py")[1]} == {"E999"}

@@ -58,6 +58,8 @@ def test_diff_writes_nothing(capsys):
     assert out.splitlines()[-2:] == ["-p = F.softmax(torch.zeros(2, 3))", "+p = F.softmax(torch.zeros(2, 3), dim=-1)"]
     assert Path("sure.py").read_text() == SURE
     assert check(capsys, "--diff", "unsure.py") == (0, "", "Nothing to fix.\n")
+    assert check(capsys, "--fix", "--diff", "sure.py") == (1, out, err)
+    assert Path("sure.py").read_text() == SURE
 
 
 def test_what_cannot_be_written_is_told_and_the_others_are(capsys, monkeypatch):
@@ -96,8 +98,15 @@ def test_standard_input(capsys, monkeypatch):
         (["-", "sure.py"], "`-` stands for standard input, and no other path can stand beside it"),
         (["-", "--add-noqa"], "--add-noqa changes files, and standard input is none"),
         (["--baseline", "gone.json"], "can't read the baseline gone.json: No such file or directory"),
-        (["--select", "bare-sqeeze"], "unknown code `bare-sqeeze` to select; did you mean `bare-squeeze`?"),
+        (["--select", "bare-sqeeze"], "unknown code `bare-sqeeze` in `select`; did you mean `bare-squeeze`?"),
         (["gone.py"], "no such file or folder: gone.py"),
+        (["--add-noqa", "--fix"], "--fix and --add-noqa can't be asked for at once"),
+        (["--write-baseline", "a.json", "--diff"], "--diff and --write-baseline can't be asked for at once"),
+        (
+            ["--write-baseline", "a.json", "--baseline", "b.json"],
+            "--write-baseline and --baseline can't be asked for at once",
+        ),
+        (["--stdin-filename", "sure.py"], "--stdin-filename needs the path `-`, which stands for standard input"),
     ],
 )
 def test_wrong_input_is_one_sentence(capsys, arguments, sentence):

@@ -1,1 +1,1 @@
-"""Source files: found, read, and taken apart into a tree, comments and suppressions."""
+"""Source files: found, read, taken apart, edited and written."""

@@ -54,19 +54,23 @@ class Document(ABC):
             places = self.places(edit)
             assert places is not None
             splices.append((*places, self.written(edit, places[1])))
-        parts: list[str] = []
-        here = 0
-        for start, end, new in sorted(splices, key=lambda each: each[:2]):
-            parts += (self.text[here:start], new)
-            here = end
-        parts.append(self.text[here:])
         try:
-            return "".join(parts).encode(self.encoding)
+            return spliced(self.text, splices).encode(self.encoding)
         except UnicodeEncodeError as error:
             character = error.object[error.start]
             raise CannotEditError(
                 f"is {_plain_name(self.encoding)}, which can't hold the character {character!r} of a fix"
             ) from None
+
+
+def spliced(text: str, splices: Iterable[tuple[int, int, str]]) -> str:
+    """A text in which others take the place of stretches, none of which overlap."""
+    parts: list[str] = []
+    here = 0
+    for start, end, new in sorted(splices, key=lambda each: each[:2]):
+        parts += (text[here:start], new)
+        here = end
+    return "".join((*parts, text[here:]))
 
 
 def document(source: Source, data: bytes) -> Document:
@@ -125,7 +129,7 @@ class _Notebook(Document):
     def places(self, edit: Edit) -> tuple[int, int] | None:
         span = edit.span
         lines = range(span.line, span.end_line + 1)
-        if self._cell_number(span.line) != self._cell_number(span.end_line):
+        if self._source.cell_at(span.line) != self._source.cell_at(span.end_line):
             return None
         return None if any(self.place(line, 1) is None for line in lines) else super().places(edit)
 
@@ -141,13 +145,9 @@ class _Notebook(Document):
         goes_on = text.endswith(("\n", "\r")) and self.text[end] != '"'
         return f'"{cell.between}"'.join([*written, ""] if goes_on else written)
 
-    def _cell_number(self, line: int) -> int:
-        before = [cell for cell in self._source.cells if cell.first_line <= line]
-        return before[-1].number if before else 0
-
     def _cell(self, line: int) -> tuple[int, _CellText] | None:
         """The cell of a line of the source's text, and which of the cell's own lines it is."""
-        found = self._cells.get(self._cell_number(line))
+        found = self._cells.get(self._source.cell_at(line))
         return None if found is None else (line - found[0] + 1, found[1])
 
 

@@ -102,12 +102,17 @@ class Source:
 
     def located(self, span: Span) -> tuple[int, Span]:
         """The notebook's cell, and the place in it; 0 and the same place in a file that has no cells."""
-        before = [cell for cell in self.cells if cell.first_line <= span.line]
-        if not before:
-            return 0, span
-        cell = before[-1]
-        up = cell.first_line - 1
-        return cell.number, Span(span.line - up, span.column, span.end_line - up, span.end_column)
+        cell = self.cell_at(span.line)
+        up = self.lines_above(cell)
+        return cell, Span(span.line - up, span.column, span.end_line - up, span.end_column)
+
+    def cell_at(self, line: int) -> int:
+        """The number of the notebook's cell that a line is in; 0 in a file that has no cells."""
+        return next((cell.number for cell in reversed(self.cells) if cell.first_line <= line), 0)
+
+    def lines_above(self, cell: int) -> int:
+        """How many lines stand above the cell with this number."""
+        return next((each.first_line - 1 for each in self.cells if each.number == cell), 0)
 
     @cached_property
     def _ascii(self) -> bool:

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from shapeguard.diagnostics import Code, Diagnostic, Edit, Fix, Span
+from shapeguard.kinds import UNCHECKED
 from shapeguard.source.comments import continued_lines
 from shapeguard.source.extents import block_ends, last_line_of_cell, last_lines, next_code_line
 from shapeguard.source.file import Source
 from shapeguard.source.suppressions import Suppression, Word, shortened
+from shapeguard.spelling import nearest
 
 UNUSED = "SG004"
-_UNCHECKED = frozenset({"SG001", "SG002", "SG003"})
-"""What keeps a file from being checked, which no comment in it silences."""
 
 Use: TypeAlias = tuple[Suppression, Word | None]
 """A suppression, and the one of its words that silenced something; None where it has none."""
@@ -33,7 +33,7 @@ def sift(source: Source, found: Iterable[Diagnostic]) -> Sifted:
     every = tuple(found)
     if not every or not source.suppressions:
         return Sifted(every)
-    uses_of = _silencer(source)
+    uses_of = silencer(source)
     uses = [uses_of(each) for each in every]
     kept = tuple(each for each, silencing in zip(every, uses, strict=True) if not silencing)
     return Sifted(kept, frozenset(use for silencing in uses for use in silencing))
@@ -53,7 +53,7 @@ def unused(
     found = [(each, diagnostic) for each in source.suppressions for diagnostic in judge.findings(each)]
     if not found:
         return ()
-    uses_of = _silencer(source)
+    uses_of = silencer(source)
     kept: list[tuple[Suppression, Diagnostic]] = []
     needed: set[Suppression] = set()
     for about, diagnostic in found:
@@ -73,8 +73,8 @@ def silencing_edits(source: Source, found: Iterable[Diagnostic]) -> tuple[Edit, 
     continued = continued_lines(source.text)
     codes: dict[int, set[str]] = {}
     for each in found:
-        if each.code not in _UNCHECKED | {UNUSED}:
-            line = each.span.line + _lines_above(source, each.cell)
+        if each.code not in UNCHECKED | {UNUSED}:
+            line = each.span.line + source.lines_above(each.cell)
             codes.setdefault(_closed(line, continued), set()).add(each.code)
     return tuple(edit for line, wanted in sorted(codes.items()) if (edit := _with_noqa(source, line, wanted)))
 
@@ -91,10 +91,6 @@ def _with_noqa(source: Source, line: int, codes: set[str]) -> Edit | None:
     return Edit(Span(line, len(text.rstrip()) + 1, line, len(text) + 1), f"  # noqa: {missing}")
 
 
-def _lines_above(source: Source, cell: int) -> int:
-    return next((each.first_line - 1 for each in source.cells if each.number == cell), 0)
-
-
 def _closed(line: int, continued: Collection[int]) -> int:
     """The line at whose end the comments of a line stand."""
     while line in continued:
@@ -102,7 +98,7 @@ def _closed(line: int, continued: Collection[int]) -> int:
     return line
 
 
-def _silencer(source: Source) -> Callable[[Diagnostic], list[Use]]:
+def silencer(source: Source) -> Callable[[Diagnostic], list[Use]]:
     """What tells which suppressions silence a finding."""
     on_line: dict[int, list[Suppression]] = {}
     blocks: list[tuple[range, Suppression]] = []
@@ -149,7 +145,7 @@ class _Judge:
         return found + [self._misspelt(suppression, word, near) for word, near in misspelt.items()]
 
     def _looked_for_all(self) -> bool:
-        return {each.code for each in self.known if not each.preview} - _UNCHECKED <= self.codes
+        return {each.code for each in self.known if not each.preview} - UNCHECKED <= self.codes
 
     def _meant(self, word: Word) -> frozenset[str]:
         return frozenset(each.code for each in self.known if word.covers(each.code, each.name))
@@ -165,10 +161,7 @@ class _Judge:
         """The name that is meant by one that isn't known."""
         if self._meant(word) or word.text.isupper():
             return None
-        from difflib import get_close_matches  # noqa: PLC0415 - only for a mistake
-
-        close = get_close_matches(word.text.lower(), [each.name for each in self.known], n=1)
-        return close[0] if close else None
+        return nearest(word.text.lower(), (each.name for each in self.known))
 
     def _finding(self, about: Suppression, idle: tuple[Word, ...]) -> Diagnostic:
         where = {"line": "here", "next": "in what follows", "file": "in this file"}[about.reach]

@@ -26,6 +26,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Literal, TypeAlias
 
+from shapeguard.diagnostics import selects
 from shapeguard.source.comments import Comment
 
 Reach: TypeAlias = Literal["line", "next", "file"]
@@ -53,7 +54,7 @@ class Word:
 
     def covers(self, code: str, name: str) -> bool:
         """Whether it means findings of this code and name."""
-        return self.text in (name, "ALL") or (self.text.startswith("SG") and code.startswith(self.text))
+        return selects(self.text, code, name)
 
 
 @dataclass(frozen=True, slots=True)
