@@ -53,6 +53,13 @@ def width_of(model: PreTrainedModel) -> int:
     return width
 
 
+def positions_of(model: PreTrainedModel) -> int | None:
+    """How many tokens a model takes at most; None where nothing says so."""
+    config: Any = model.config.get_text_config()
+    most = getattr(config, "max_position_embeddings", None)
+    return most - first_position(model) if isinstance(most, int) and most > 0 else None
+
+
 def first_position(model: nn.Module) -> int:
     """The position of the first real token: RoBERTa and its kin keep the positions up to their padding id free."""
     for name, part in model.named_modules():

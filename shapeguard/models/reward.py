@@ -25,6 +25,12 @@ class RewardModel(nn.Module):
     """A backbone of transformers, causal or encoder, and a scalar head on the last real token or the mean of them.
 
     A backbone with a head or a pooler of its own is stripped of it. The head is in float32, whatever the backbone is in.
+
+    >>> from shapeguard.models import pad_rows
+    >>> from transformers import GPT2Config
+    >>> model = RewardModel(GPT2Config(vocab_size=37, n_embd=13, n_head=1, n_layer=1))
+    >>> model(*pad_rows([[5, 11], [7, 2, 3, 5, 19, 23, 2], [31]])).shape
+    torch.Size([3])
     """
 
     def __init__(self, backbone: Source, *, pooling: Pooling = "last") -> None:

@@ -29,7 +29,14 @@ class ActionScores(NamedTuple):
 
 @guard
 class ValueHeadPolicy(nn.Module):
-    """Any causal language model of transformers and a scalar head, in float32, on what its own head reads."""
+    """Any causal language model of transformers and a scalar head, in float32, on what its own head reads.
+
+    >>> from shapeguard.models import pad_rows
+    >>> from transformers import GPT2Config
+    >>> policy = ValueHeadPolicy(GPT2Config(vocab_size=37, n_embd=13, n_head=1, n_layer=1))
+    >>> [part.shape for part in policy(*pad_rows([[5, 11], [7, 2, 3, 5, 19, 23, 2], [31]]))]
+    [torch.Size([3, 7, 37]), torch.Size([3, 7])]
+    """
 
     def __init__(self, model: Source) -> None:
         super().__init__()
