@@ -5,9 +5,10 @@
 
 Timed is the loss and its backward, from hidden states and the weight of the head to the gradients of both. In each
 round every contestant has its turn; printed are medians, and of the ratios to the contiguous shift the median over the
-rounds. On one thread of the CPU the clock counts processor time, which other processes disturb less. Memory is what one loss and its backward add at their peak to what is there before: on CUDA by torch's
-allocator, on the CPU by the resident memory of a process of its own, as Linux counts it, whose inputs are made and
-whose libraries are warm. Before that, each contestant's loss and gradients are compared with the contiguous shift's.
+rounds. On one thread of the CPU the clock counts processor time, which other processes disturb less. Memory is what one
+loss and its backward add at their peak to what is there before: on CUDA by torch's allocator, on the CPU by the
+resident memory of a process of its own, as Linux counts it, whose inputs are made and whose libraries are warm. Before
+that, each contestant's loss and gradients are compared with the contiguous shift's.
 
 On CUDA, Liger's and Apple's losses take part where `liger_kernel` and `cut_cross_entropy` are installed, and so does
 transformers' loss under `torch.compile`.

@@ -31,23 +31,23 @@ class Screen:
 
     def title(self, text: str) -> None:
         """Write a line that begins a part."""
-        self._write(f"\n{self.painted(text, BOLD)}\n")
+        self._write(f"\n{self._painted(text, BOLD)}\n")
 
     def command(self, text: str) -> None:
         """Write what a reader would type."""
-        self._write(f"\n{_INDENT}{self.painted('$', FAINT)} {self.painted(text, CYAN)}\n")
+        self._write(f"\n{_INDENT}{self._painted('$', FAINT)} {self._painted(text, CYAN)}\n")
 
     def say(self, text: str, style: str = "") -> None:
         """Write lines, broken between words where they are wider than the screen."""
         for line in text.splitlines():
             for row in self._rows(line):
-                self._write(f"{_INDENT}{self.painted(row, style)}".rstrip() + "\n")
+                self._write(f"{_INDENT}{self._painted(row, style)}".rstrip() + "\n")
 
     @contextmanager
     def bar(self) -> Iterator[Callable[[int, int, float], None]]:
         """What draws how far a run is, as it is told; without a terminal it writes that now and then."""
         if self._live:
-            self._write(f"{_INDENT}{self.painted('starting', FAINT)}")
+            self._write(f"{_INDENT}{self._painted('starting', FAINT)}")
         try:
             yield self._step
         finally:
@@ -64,7 +64,7 @@ class Screen:
         elif done * _PLAIN_STEPS // total > (done - 1) * _PLAIN_STEPS // total:
             self._write(f"{_INDENT}step {said}\n")
 
-    def painted(self, text: str, style: str) -> str:
+    def _painted(self, text: str, style: str) -> str:
         """The text in a style, if there is one and the screen has colours."""
         return painted(text, style, colour=self.colour and bool(style))
 

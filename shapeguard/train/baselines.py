@@ -13,7 +13,6 @@ class Baselines(NamedTuple):
 
     unigram_accuracy: float
     bigram_accuracy: float
-    unigram_perplexity: float
     bigram_perplexity: float
 
 
@@ -44,17 +43,13 @@ def count_pairs(pairs: Int[Tensor, "2 pairs"], vocab: int) -> Counts:
 
 def measure_baselines(counts: Counts, pairs: Int[Tensor, "2 pairs"]) -> Baselines:
     """How well the counts predict the second tokens of these pairs, of which the bigram sees the first."""
-    likelihoods = _unigram(counts)[pairs[1]], _bigram(counts, pairs)
-    return Baselines(
-        *(
-            float((guess == pairs[1]).double().mean())
-            for guess in (counts.tokens.argmax(), likeliest(counts)[pairs[0]])
-        ),
-        *(float(likelihood.log().mean().neg().exp()) for likelihood in likelihoods),
+    unigram, bigram = (
+        float((guess == pairs[1]).double().mean()) for guess in (counts.tokens.argmax(), _likeliest(counts)[pairs[0]])
     )
+    return Baselines(unigram, bigram, float(_bigram(counts, pairs).log().mean().neg().exp()))
 
 
-def likeliest(counts: Counts) -> Int[Tensor, "vocab"]:
+def _likeliest(counts: Counts) -> Int[Tensor, "vocab"]:
     """The most frequent token behind each one; behind one that never came, the most frequent of all.
 
     Of several that are as frequent it is the first.

@@ -30,7 +30,7 @@ def write_card(folder: Path, trainer: TaskTrainer, figures: dict[str, float], us
         f"```sh\n{command_of(options)}\n```",
         f"{trainer.state.global_step:,} steps of {options.batch}, with {made}.",
         "## On what was held out",
-        "\n".join([f"{len(task.held_out):,} records.", "", "| figure | value |", "| --- | --- |", *rows]),
+        "\n".join([f"{len(task.held_out):,} {task.items}.", "", "| figure | value |", "| --- | --- |", *rows]),
         f"![The course of the training]({CURVES})",
         "## Use",
         f"```python\n{usage.rstrip()}\n```",

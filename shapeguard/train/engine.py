@@ -28,7 +28,7 @@ from shapeguard.models.backbone import first_line
 from shapeguard.train.buckets import LengthBuckets
 from shapeguard.train.folders import CHECKPOINTS, drop_unfinished, last_checkpoint
 from shapeguard.train.options import Options
-from shapeguard.train.settings import read_settings
+from shapeguard.train.settings import blamed_on, read_settings
 from shapeguard.train.task import Batch, Task
 
 
@@ -130,12 +130,8 @@ def make_trainer(task: Task, options: Options, callbacks: Sequence[TrainerCallba
     more: list[TrainerCallback] = [*task.callbacks(), *callbacks]
     if options.patience is not None:
         more.append(EarlyStoppingCallback(options.patience))
-    try:
+    with blamed_on(options.settings):
         return TaskTrainer(task, options, arguments, more)
-    except (ValueError, ImportError, RuntimeError) as error:
-        if not options.settings:
-            raise
-        raise UsageError(f"--set {' '.join(options.settings)}: {first_line(error)}") from error
 
 
 def train(trainer: TaskTrainer) -> Outcome:
@@ -171,7 +167,7 @@ def steps_of(task: Task, options: Options) -> int:
 def _make_arguments(task: Task, options: Options) -> TrainingArguments:
     if len(task.train) < options.batch:
         raise UsageError(
-            f"there are {len(task.train)} records to train on, too few for a batch of {options.batch}; "
+            f"there are {len(task.train)} {task.items} to train on, too few for a batch of {options.batch}; "
             f"give more data, or a smaller --batch"
         )
     steps = steps_of(task, options)
@@ -205,12 +201,8 @@ def _make_arguments(task: Task, options: Options) -> TrainingArguments:
         "log_level": "error",
     }
     chosen.update(read_settings(options.settings))
-    try:
+    with blamed_on(options.settings):
         arguments = TrainingArguments(**chosen)
-    except (ValueError, ImportError) as error:
-        if not options.settings:
-            raise
-        raise UsageError(f"--set {' '.join(options.settings)}: {first_line(error)}") from error
     # A plain command uses one device: DataParallel would split what a task means to be whole.
     _ = arguments.n_gpu
     arguments._n_gpu = min(arguments.n_gpu, 1)  # noqa: SLF001 - the only way to say so

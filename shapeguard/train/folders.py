@@ -15,7 +15,7 @@ from shapeguard.train.options import Options
 CHECKPOINTS = "checkpoints"
 METRICS = "metrics.jsonl"
 CURVES = "curves.png"
-ASKED = "training.json"
+_ASKED = "training.json"
 """What the run was asked. A folder that holds it is one of ours."""
 _FREE_TO_CHANGE = {"output", "dry_run", "resume", "overwrite", "settings"}
 _LAST_WRITTEN = "trainer_state.json"
@@ -29,7 +29,7 @@ def check_output(options: Options) -> None:
         raise UsageError(f"can't write to {folder}: {parent} is a file; name a folder by --output")
     if not os.access(parent, os.W_OK | os.X_OK):
         raise UsageError(f"can't write to {folder}: {parent} is read-only; name another folder by --output")
-    ours = (folder / ASKED).is_file()
+    ours = (folder / _ASKED).is_file()
     if options.resume:
         if not ours:
             raise UsageError(f"no run was begun in {folder}; leave --resume out to begin one")
@@ -48,12 +48,12 @@ def begin(options: Options) -> None:
     folder = options.output
     if options.resume:
         return
-    if (folder / ASKED).is_file():
+    if (folder / _ASKED).is_file():
         shutil.rmtree(folder / CHECKPOINTS, ignore_errors=True)
         for name in (METRICS, CURVES):
             (folder / name).unlink(missing_ok=True)
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / ASKED).write_text(json.dumps(_as_json(options), indent=2) + "\n")
+    (folder / _ASKED).write_text(json.dumps(_as_json(options), indent=2) + "\n")
 
 
 def last_checkpoint(folder: Path) -> Path | None:
@@ -73,7 +73,7 @@ def write_whole(folder: Path, write: Callable[[Path], None]) -> None:
     """Let `write` fill an empty folder, and put its files into `folder` once all of them are there."""
     with tempfile.TemporaryDirectory(prefix=".writing-", dir=folder) as name:
         write(Path(name))
-        mode = (folder / ASKED).stat().st_mode
+        mode = (folder / _ASKED).stat().st_mode
         for path in sorted(Path(name).iterdir()):
             if path.is_file():
                 path.chmod(mode)  # safetensors lets nobody else read
@@ -86,9 +86,9 @@ def _as_json(options: Options) -> dict[str, Any]:
 
 def _refuse_changes(options: Options) -> None:
     try:
-        before = json.loads((options.output / ASKED).read_text())
+        before = json.loads((options.output / _ASKED).read_text())
     except ValueError as error:
-        raise UsageError(f"{options.output / ASKED} is broken ({error}); begin anew with --overwrite") from error
+        raise UsageError(f"{options.output / _ASKED} is broken ({error}); begin anew with --overwrite") from error
     now = _as_json(options)
     for name, value in now.items():
         if name not in _FREE_TO_CHANGE and before.get(name) != value:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from shapeguard.config import UsageError
 from shapeguard.models import RewardModel, pad_rows
-from shapeguard.models.backbone import first_position
+from shapeguard.models.backbone import positions_of
 from shapeguard.train import tokens
 from shapeguard.train.reward import encode_whole
 
@@ -29,8 +29,7 @@ class RewardJudge:
     def __init__(self, model: RewardModel, tokenizer: Any) -> None:
         self.model, self.tokenizer = model.eval().requires_grad_(False), tokenizer  # noqa: FBT003
         self.special = tokens.template_of(tokenizer) is not None
-        positions = getattr(model.backbone.config.get_text_config(), "max_position_embeddings", None)
-        self.most = positions and positions - first_position(model.backbone)
+        self.most = positions_of(model.backbone)
 
     @torch.no_grad()
     def __call__(self, prompts: Sequence[str], responses: Sequence[str]) -> Float[Tensor, "texts"]:

@@ -10,9 +10,9 @@ from transformers import AutoModelForCausalLM, GPT2LMHeadModel, PreTrainedModel,
 
 from shapeguard.config import UsageError
 from shapeguard.losses import causal_lm_loss, use_linear_loss
-from shapeguard.models.backbone import load_model
+from shapeguard.models.backbone import load_model, positions_of
 from shapeguard.train import tokens
-from shapeguard.train.data.load import load_texts
+from shapeguard.train.data.load import TEXTS, load
 from shapeguard.train.next_token import NextTokenTask
 from shapeguard.train.options import Options
 from shapeguard.train.predictions import show_continuations
@@ -67,7 +67,7 @@ class LMTask(NextTokenTask):
 
 def make_task(options: Options) -> LMTask:
     """Data, tokenizer and model as they are asked for."""
-    split = load_texts(options.data, seed=options.seed, held_out=options.held_out, limit=options.limit)
+    split = load(TEXTS, options.data, seed=options.seed, held_out=options.held_out, limit=options.limit)
     torch.manual_seed(options.seed)
     tokenizer: PreTrainedTokenizerBase
     model: PreTrainedModel
@@ -80,8 +80,7 @@ def make_task(options: Options) -> LMTask:
         model = _load(options.model)
         _refuse_misfits(model, tokenizer, options)
     task = LMTask(model, tokenizer, split.train, split.held_out, longest=options.longest)
-    task.problems = [*split.problems, *task.problems]
-    task.about_data = split.about
+    task.tell_of(split)
     return task
 
 
@@ -109,7 +108,7 @@ def _refuse_misfits(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, 
     rows = cast("nn.Embedding", model.get_input_embeddings()).weight.size(0)
     if rows < len(tokenizer):
         raise UsageError(f"the tokenizer of {options.model} has {len(tokenizer)} tokens, and the model knows {rows}")
-    most = getattr(config, "max_position_embeddings", None)
+    most = positions_of(model)
     if most is not None and most < options.longest:
         raise UsageError(f"{options.model} takes {most} tokens, fewer than --longest {options.longest}")
 

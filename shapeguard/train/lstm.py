@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from shapeguard.losses import linear_causal_lm_loss
 from shapeguard.models import NextTokenLSTM
 from shapeguard.train import tokens
-from shapeguard.train.data.load import load_texts
+from shapeguard.train.data.load import TEXTS, load
 from shapeguard.train.next_token import NextTokenTask
 from shapeguard.train.options import Options
 from shapeguard.train.predictions import show_predictions
@@ -83,15 +83,14 @@ class LSTMTask(NextTokenTask):
 
 def make_task(options: Options) -> LSTMTask:
     """Data, tokenizer and model as they are asked for."""
-    split = load_texts(options.data, seed=options.seed, held_out=options.held_out, limit=options.limit)
+    split = load(TEXTS, options.data, seed=options.seed, held_out=options.held_out, limit=options.limit)
     texts = [part for text in split.train for part in (text.prompt, text.text) if part]
     level: tokens.Kind = "characters" if options.level == "characters" else "words"
     tokenizer = tokens.learn_tokenizer(texts, level, options.vocabulary)
     torch.manual_seed(options.seed)
     model = NextTokenLSTM(len(tokenizer), options.width, layers=options.layers)
     task = LSTMTask(model, tokenizer, split.train, split.held_out, longest=options.longest)
-    task.problems = [*split.problems, *task.problems]
-    task.about_data = split.about
+    task.tell_of(split)
     return task
 
 

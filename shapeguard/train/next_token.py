@@ -2,7 +2,7 @@
 
 from abc import abstractmethod
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from jaxtyping import Float
@@ -21,6 +21,8 @@ from shapeguard.train.windows import IGNORED, Window, collate_windows, make_wind
 class NextTokenTask(Task):
     """A model that predicts the next token, and texts to train it on."""
 
+    items: ClassVar[str] = "windows"
+
     def __init__(
         self, model: nn.Module, tokenizer: Any, train: Sequence[Text], held_out: Sequence[Text], *, longest: int
     ) -> None:
@@ -28,7 +30,6 @@ class NextTokenTask(Task):
         self.train, wrong = make_windows(train, tokenizer, longest)
         self.held_out, more = make_windows(held_out, tokenizer, longest)
         self.problems: list[Problem] = [*wrong, *more]
-        self.about_data = ""
         for what, windows in (("train on", self.train), ("evaluate on", self.held_out)):
             if not windows:
                 first = f" ({self.problems[0].place}: {self.problems[0].sentence})" if self.problems else ""

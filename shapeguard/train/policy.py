@@ -9,7 +9,7 @@ from torch import nn
 
 from shapeguard.config import UsageError
 from shapeguard.models import ValueHeadPolicy
-from shapeguard.models.backbone import first_position
+from shapeguard.models.backbone import positions_of
 from shapeguard.train import tokens
 
 VALUE_HEAD = "value_head.safetensors"
@@ -43,8 +43,7 @@ def save_policy(policy: ValueHeadPolicy, tokenizer: Any, folder: Path) -> None:
 
 def room_of(policy: ValueHeadPolicy, longest: int | None) -> int:
     """How many tokens a prompt and its response may have."""
-    positions = getattr(policy.model.config.get_text_config(), "max_position_embeddings", None)
-    return min(longest or _ANY, positions - first_position(policy.model) if positions else _ANY)
+    return min(longest or _ANY, positions_of(policy.model) or _ANY)
 
 
 def ends_of(policy: ValueHeadPolicy, tokenizer: Any) -> frozenset[int]:

@@ -16,7 +16,7 @@ from shapeguard.losses import clipped_policy_loss, clipped_value_loss, estimate_
 from shapeguard.models import ValueHeadPolicy, pad_rows
 from shapeguard.train import tokens
 from shapeguard.train.data.chat import plain_template
-from shapeguard.train.data.load import load_prompts
+from shapeguard.train.data.load import PROMPTS, load
 from shapeguard.train.data.records import Problem, Text
 from shapeguard.train.experience import Answer, Experience, Prompt, Recipe
 from shapeguard.train.judge import Judge, load_judge
@@ -39,6 +39,7 @@ class PPOTask(Task):
     """
 
     name: ClassVar[str] = "ppo"
+    items: ClassVar[str] = "prompts"
     best: ClassVar[str] = "reward"
     higher_is_better: ClassVar[bool] = True
     model: ValueHeadPolicy
@@ -66,7 +67,6 @@ class PPOTask(Task):
         prompts, lengthy = _encode(train, tokenizer, room)
         self.held_out, more = _encode(held_out[:_TRIALS], tokenizer, room)
         self.problems: list[Problem] = [*lengthy, *more]
-        self.about_data = ""
         for what, some in (("train on", prompts), ("evaluate on", self.held_out)):
             if not some:
                 raise UsageError(
@@ -79,8 +79,8 @@ class PPOTask(Task):
         self._generation, policy.model.generation_config = policy.model.generation_config, GenerationConfig()  # type: ignore[no-untyped-call]
 
     @property
-    def records(self) -> int:
-        """Prompts."""
+    def size(self) -> int:
+        """All prompts, of which a round takes some."""
         return len(self.train.prompts)
 
     def collate(self, items: Sequence[Any]) -> Batch:
@@ -240,7 +240,8 @@ def make_task(options: Options) -> PPOTask:
     recipe = _read_recipe(options)
     policy, tokenizer = load_policy(Path(str(options.policy)))
     judge = load_judge(Path(str(options.reward)))
-    split = load_prompts(
+    split = load(
+        PROMPTS,
         options.data,
         seed=options.seed,
         held_out=options.held_out,
@@ -248,8 +249,7 @@ def make_task(options: Options) -> PPOTask:
         template=tokens.template_of(tokenizer) or plain_template,
     )
     task = PPOTask(policy, tokenizer, judge, split.train, split.held_out, recipe, longest=options.longest)
-    task.problems = [*split.problems, *task.problems]
-    task.about_data = split.about
+    task.tell_of(split)
     return task
 
 

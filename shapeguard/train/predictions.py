@@ -4,6 +4,7 @@ from typing import Any
 
 import torch
 
+from shapeguard.models.backbone import positions_of
 from shapeguard.train.next_token import NextTokenTask
 from shapeguard.train.windows import Window
 
@@ -88,7 +89,7 @@ def _continue(task: NextTokenTask, ids: list[int]) -> list[int]:
 
 
 def _room(model: Any, used: int) -> int:
-    most = getattr(model.config.get_text_config(), "max_position_embeddings", None)
+    most = positions_of(model)
     return _CONTINUED if most is None else max(1, min(_CONTINUED, most - used))
 
 

@@ -32,7 +32,7 @@ class Progress(TrainerCallback):
         if not state.is_world_process_zero:
             return control
         if self.lines is not None:
-            keep_until(self.lines, state.global_step)
+            _keep_until(self.lines, state.global_step)
         self.bar = tqdm(
             total=state.max_steps,
             initial=state.global_step,
@@ -117,7 +117,7 @@ def _row(cells: list[str], widths: list[int]) -> str:
     return "  ".join(cell.rjust(width) for cell, width in zip(cells, widths, strict=True))
 
 
-def keep_until(lines: Path, step: int) -> None:
+def _keep_until(lines: Path, step: int) -> None:
     """Cut off what was written behind this step."""
     if lines.exists():
         kept = [line for line in lines.read_text().splitlines() if json.loads(line)["step"] <= step]

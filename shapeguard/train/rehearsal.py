@@ -57,8 +57,6 @@ def _step(trainer: TaskTrainer, batch: Batch) -> float:
 def _alone(trainer: TaskTrainer) -> Iterator[tuple[str, Batch]]:
     """A batch of one, and the longest one: where shapes break and memory ends first."""
     items = trainer.task.train
-    if not hasattr(items, "__getitem__"):
-        return
     longest = max(items, key=trainer.task.length)
     for name, chosen in (
         ("batch of one", items[:1]),

@@ -13,10 +13,10 @@ from torch import Tensor, nn
 from shapeguard.config import UsageError
 from shapeguard.losses import bradley_terry_loss
 from shapeguard.models import RewardModel, pad_rows
-from shapeguard.models.backbone import first_position
+from shapeguard.models.backbone import positions_of
 from shapeguard.train import tokens
 from shapeguard.train.data.chat import count_shared, plain_template
-from shapeguard.train.data.load import load_pairs
+from shapeguard.train.data.load import PAIRS, load
 from shapeguard.train.data.records import Pair, Problem, refuse_overlong
 from shapeguard.train.options import Options
 from shapeguard.train.small_gpt2 import describe_gpt2
@@ -39,6 +39,7 @@ class RewardTask(Task):
     """A reward model, and pairs to train it on."""
 
     name: ClassVar[str] = "reward"
+    items: ClassVar[str] = "pairs"
     best: ClassVar[str] = "accuracy"
     higher_is_better: ClassVar[bool] = True
     model: RewardModel
@@ -59,7 +60,6 @@ class RewardTask(Task):
         _, self.train, problems = _encode(train, tokenizer, longest, special=special)
         judged, self.held_out, more = _encode(held_out, tokenizer, longest, special=special)
         self.problems = [*problems, *more]
-        self.about_data = ""
         shown = list(zip(judged, self.held_out, strict=True))
         self._shown = shown[:: max(1, len(shown) // _SHOWN)][:_SHOWN]
         for what, pairs in (("train", self.train), ("evaluate", self.held_out)):
@@ -129,7 +129,8 @@ def make_task(options: Options) -> RewardTask:
     """Data, tokenizer and model as they are asked for."""
     tokenizer: Any = None if options.model is None else tokens.load_tokenizer(options.model)
     template = tokenizer and tokens.template_of(tokenizer)
-    split = load_pairs(
+    split = load(
+        PAIRS,
         options.data,
         seed=options.seed,
         held_out=options.held_out,
@@ -148,14 +149,13 @@ def make_task(options: Options) -> RewardTask:
         tokenizer,
         split.train,
         split.held_out,
-        longest=min(options.longest, _positions(model)),
+        longest=min(options.longest, positions_of(model.backbone) or options.longest),
         center=options.center,
         special=bool(template),
     )
     if options.model is not None:
         _refuse_unknown_tokens(task)
-    task.problems = [*split.problems, *task.problems]
-    task.about_data = split.about
+    task.tell_of(split)
     return task
 
 
@@ -268,12 +268,6 @@ def _is_reward_model(folder: Path) -> bool:
     except (OSError, SafetensorError):
         return False
     return about.get("model") == "RewardModel"
-
-
-def _positions(model: RewardModel) -> int:
-    """How many tokens the backbone takes at most."""
-    most = getattr(model.backbone.config.get_text_config(), "max_position_embeddings", None)
-    return most - first_position(model.backbone) if isinstance(most, int) and most > 0 else 1 << 30
 
 
 def _refuse_unknown_tokens(task: RewardTask) -> None:

@@ -66,7 +66,7 @@ def _run(options: Options) -> int:
         figures = _judge(trainer, progress)
         if first:
             _finish(trainer, figures)
-            _say(_closing(trainer, figures, time.monotonic() - started))
+            _say(_closing(trainer, figures, time.monotonic() - started, time.process_time()))
     return DONE
 
 
@@ -96,8 +96,8 @@ def _opening(trainer: TaskTrainer) -> Iterator[str]:
     task = trainer.task
     parameters = sum(int(parameter.numel()) for parameter in task.model.parameters() if parameter.requires_grad)
     yield from wrap(f"data          {task.about_data}", width=_COLUMNS, subsequent_indent=" " * 14)
-    yield f"              {task.records:,} to train on, {len(task.held_out):,} held out" + (
-        f", {len(task.problems):,} left out:" if task.problems else ""
+    yield f"              {task.size:,} {task.items} to train on, {len(task.held_out):,} held out" + (
+        f"; {len(task.problems):,} records left out:" if task.problems else ""
     )
     for problem in task.problems[:_PROBLEMS_SHOWN]:
         yield f"                {problem.place}: {problem.sentence}"
@@ -132,7 +132,7 @@ def _finish(trainer: TaskTrainer, figures: dict[str, float]) -> None:
     write_whole(folder, write)
 
 
-def _closing(trainer: TaskTrainer, figures: dict[str, float], seconds: float) -> Iterator[str]:
+def _closing(trainer: TaskTrainer, figures: dict[str, float], seconds: float, of_processor: float) -> Iterator[str]:
     folder = trainer.options.output
     epilogue = trainer.task.epilogue()
     if epilogue:
@@ -143,7 +143,7 @@ def _closing(trainer: TaskTrainer, figures: dict[str, float], seconds: float) ->
     yield f"model         {folder} (loads again; {folder / CARD} says how)"
     yield f"curves        {folder / CURVES}"
     yield f"figures       {folder / METRICS}"
-    yield f"time          {told_time(seconds)}"
+    yield f"time          {told_time(seconds)}, and with loading {of_processor:.0f} s of the processor"
 
 
 def _say(lines: Iterator[str] | list[str]) -> None:

@@ -1,13 +1,17 @@
 """`--set NAME=VALUE`: fields of transformers' TrainingArguments by name, read as their types say."""
 
+import argparse
 import dataclasses
-from collections.abc import Sequence
-from difflib import get_close_matches
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
+from torch.distributed import DistError
 from transformers import HfArgumentParser, TrainingArguments
 
 from shapeguard.config import UsageError
+from shapeguard.models.backbone import first_line
+from shapeguard.spelling import did_you_mean
 
 _OURS = {
     "output_dir": "--output",
@@ -31,13 +35,24 @@ def read_settings(settings: Sequence[str]) -> dict[str, Any]:
         return {}
     parser = HfArgumentParser(TrainingArguments, exit_on_error=False)  # type: ignore[arg-type]
     arguments = [part for name, value in chosen.items() for part in (f"--{name}", value)]
-    try:
+    with blamed_on(settings):
         values, unread = parser.parse_known_args(["--output_dir", ".", *arguments])
-    except Exception as error:
-        raise UsageError(f"--set {' '.join(settings)}: {error}") from error
     if unread:
         raise UsageError(f"--set can't read {' '.join(unread)}")
     return {name: getattr(values, name) for name in chosen}
+
+
+@contextmanager
+def blamed_on(settings: Sequence[str]) -> Iterator[None]:
+    """What transformers refuses is told of the settings, if there are any: nothing else that it is given is the user's."""
+    try:
+        yield
+    except DistError:  # the processes can't meet, whatever is set
+        raise
+    except (ValueError, ImportError, RuntimeError, argparse.ArgumentError) as error:
+        if not settings:
+            raise
+        raise UsageError(f"--set {' '.join(settings)}: {first_line(error)}") from error
 
 
 def _split(setting: str) -> tuple[str, str]:
@@ -48,7 +63,5 @@ def _split(setting: str) -> tuple[str, str]:
     if name in _OURS:
         raise UsageError(f"--set {name}: use {_OURS[name]}")
     if name not in known:
-        close = get_close_matches(name, known, n=1)
-        more = f"; did you mean `{close[0]}`?" if close else ""
-        raise UsageError(f"--set {name}: TrainingArguments has no such field{more}")
+        raise UsageError(f"--set {name}: TrainingArguments has no such field{did_you_mean(name, known)}")
     return name, value

@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from transformers import TrainerCallback
 
-from shapeguard.train.data.records import Problem
+from shapeguard.train.data.records import Problem, Split
 
 Batch = dict[str, Tensor]
 
@@ -21,6 +21,8 @@ class Task(ABC):
     """
 
     name: ClassVar[str]
+    items: ClassVar[str]
+    """What it learns from and is judged by: pairs, windows, prompts."""
     best: ClassVar[str]
     """The figure by which evaluations are compared."""
     higher_is_better: ClassVar[bool]
@@ -30,20 +32,25 @@ class Task(ABC):
     held_out: Sequence[Any]
     turns: int = 1
     """How often `train` is gone over in one of `--epochs`."""
-    problems: Sequence[Problem]
+    problems: Sequence[Problem] = ()
     """What is wrong with records that are left out."""
-    about_data: str
+    about_data: str = ""
     """One sentence for the model card."""
 
     @property
-    def records(self) -> int:
-        """How many records there are to learn from."""
+    def size(self) -> int:
+        """How many items there are to learn from."""
         return len(self.train)
 
     @property
     def called(self) -> str:
         """What the model is."""
         return type(self.model).__name__
+
+    def tell_of(self, split: Split[Any]) -> None:
+        """Say where the items are from, and what was wrong with records before the task had a look at them."""
+        self.problems = [*split.problems, *self.problems]
+        self.about_data = split.about
 
     @abstractmethod
     def collate(self, items: Sequence[Any]) -> Batch:

@@ -10,8 +10,9 @@ from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, train
 from transformers import AutoTokenizer, PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
 from shapeguard.config import UsageError
+from shapeguard.models.backbone import first_line
 from shapeguard.train.data.chat import Message, Template
-from shapeguard.train.data.network import asked_once
+from shapeguard.train.data.network import NO_NETWORK, asked_once
 
 PAD, EOS, UNKNOWN = "<pad>", "<eos>", "<unk>"
 
@@ -74,11 +75,10 @@ def _find_tokenizer(source: str) -> Any:
         try:
             return AutoTokenizer.from_pretrained(source)
         except Exception as error:
-            lines = str(error).strip().splitlines()
-            why = lines[0].rstrip(" :") if lines else type(error).__name__
+            why = first_line(error).rstrip(" :")
             if Path(source).is_dir():
                 raise UsageError(f"the folder {source} holds no tokenizer that can be loaded: {why}") from error
-            why = why if network else "there is no network to look for it, and it isn't on this machine"
+            why = why if network else NO_NETWORK
             raise UsageError(
                 f"no folder {source} is here, and no tokenizer of that name can be loaded: {why}"
             ) from error

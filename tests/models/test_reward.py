@@ -18,6 +18,7 @@ from transformers import AutoModel, AutoModelForCausalLM, T5Config, ViTConfig
 
 from shapeguard import ShapeError
 from shapeguard.models import RewardModel, encode_texts, pad_rows
+from shapeguard.models.backbone import positions_of
 
 FAMILIES = ("gpt2", "llama", "qwen", "bert", "roberta", "opt", "bloom", "mamba")
 
@@ -35,7 +36,17 @@ def test_left_and_right_padding_give_the_reward_of_the_row_alone(family, pooling
     torch.testing.assert_close(right, torch.cat(alone))
 
 
-def test_heads_and_poolers_are_stripped(tmp_path):
+@pytest.mark.parametrize("family", ["gpt2", "bert", "roberta"])
+def test_a_model_takes_as_many_tokens_as_it_has_positions_for(family):
+    model = AutoModel.from_config(getattr(tiny, family)())
+    most = positions_of(model)
+    model(input_ids=torch.full((1, most), 3))
+    with pytest.raises((IndexError, RuntimeError)):
+        model(input_ids=torch.full((1, most + 1), 3))
+    assert positions_of(AutoModel.from_config(tiny.bloom())) is None
+
+
+def test_heads_and_poolers_are_stripped():
     model = RewardModel(AutoModelForCausalLM.from_config(tiny.llama()))
     assert type(model.backbone).__name__ == "LlamaModel"
     encoder = RewardModel(AutoModel.from_config(tiny.bert()))

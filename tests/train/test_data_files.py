@@ -6,7 +6,7 @@ import json
 import pytest
 
 from shapeguard.config import UsageError
-from shapeguard.train.data.load import load_pairs, load_prompts, load_texts
+from shapeguard.train.data.load import PAIRS, PROMPTS, TEXTS, load
 from shapeguard.train.data.records import Pair, Text, count_problems, refuse_overlong
 
 SKY = [{"role": "user", "content": "What color is the sky?"}]
@@ -34,14 +34,14 @@ def everything(split):
     return sorted(split.train + split.held_out, key=lambda record: (len(record.place), record.place))
 
 
-def first(load, write, row, others):
+def first(sources, write, row, others):
     """The record that the first of several rows becomes."""
-    return everything(load(write([row, *others])))[0]
+    return everything(load(sources, write([row, *others])))[0]
 
 
-PAIRS = [{"prompt": f"{n}?", "chosen": f"yes {n}", "rejected": f"no {n}"} for n in range(4)]
-TEXTS = [{"text": f"text {n}"} for n in range(4)]
-PROMPTS = [{"prompt": f"Say {n}"} for n in range(4)]
+SOME_PAIRS = [{"prompt": f"{n}?", "chosen": f"yes {n}", "rejected": f"no {n}"} for n in range(4)]
+SOME_TEXTS = [{"text": f"text {n}"} for n in range(4)]
+SOME_PROMPTS = [{"prompt": f"Say {n}"} for n in range(4)]
 
 
 @pytest.mark.parametrize(
@@ -68,7 +68,7 @@ PROMPTS = [{"prompt": f"Say {n}"} for n in range(4)]
     ],
 )
 def test_pairs_in_all_formats_of_trl(write, row, expected):
-    pair = first(load_pairs, write, row, PAIRS)
+    pair = first(PAIRS, write, row, SOME_PAIRS)
     assert (pair.prompt, pair.chosen, pair.rejected) == expected
     assert pair.place == "data.jsonl:1"
 
@@ -83,14 +83,14 @@ def test_pairs_in_all_formats_of_trl(write, row, expected):
     ],
 )
 def test_the_beginning_that_both_share_is_the_prompt(write, chosen, rejected, prompt):
-    pair = first(load_pairs, write, {"chosen": chosen, "rejected": rejected}, PAIRS)
+    pair = first(PAIRS, write, {"chosen": chosen, "rejected": rejected}, SOME_PAIRS)
     assert pair.prompt == prompt
     assert (pair.prompt + pair.chosen, pair.prompt + pair.rejected) == (chosen, rejected)
 
 
 def test_margins_are_kept(write):
-    data = write([{**PAIRS[0], "margin": 2}, *PAIRS[1:]])
-    assert [pair.margin for pair in everything(load_pairs(data))] == [2.0, 0.0, 0.0, 0.0]
+    data = write([{**SOME_PAIRS[0], "margin": 2}, *SOME_PAIRS[1:]])
+    assert [pair.margin for pair in everything(load(PAIRS, data))] == [2.0, 0.0, 0.0, 0.0]
 
 
 @pytest.mark.parametrize(
@@ -109,13 +109,13 @@ def test_margins_are_kept(write):
     ],
 )
 def test_texts_in_all_formats_of_trl(write, row, expected):
-    text = first(load_texts, write, row, TEXTS)
+    text = first(TEXTS, write, row, SOME_TEXTS)
     assert (text.prompt, text.text) == expected
 
 
 @pytest.mark.parametrize(("row", "expected"), [({"prompt": "The sky is"}, "The sky is"), ({"prompt": SKY}, ASKED)])
 def test_prompts_alone(write, row, expected):
-    prompt = first(load_prompts, write, {**row, "answer": 42}, PROMPTS)
+    prompt = first(PROMPTS, write, {**row, "answer": 42}, SOME_PROMPTS)
     assert (prompt.prompt, prompt.text) == (expected, "")
 
 
@@ -124,8 +124,8 @@ def test_a_template_writes_conversations(write):
         said = "".join(f"<{message['role']}>{message['content']}</>" for message in messages)
         return said + "<assistant>" * opened
 
-    data = write([{"prompt": SKY, "chosen": BLUE, "rejected": GREEN}, *PAIRS])
-    pair = everything(load_pairs(data, template=template))[0]
+    data = write([{"prompt": SKY, "chosen": BLUE, "rejected": GREEN}, *SOME_PAIRS])
+    pair = everything(load(PAIRS, data, template=template))[0]
     assert pair.prompt == "<user>What color is the sky?</><assistant>"
     assert pair.chosen == "It is blue.</>"
 
@@ -170,14 +170,14 @@ BAD_PAIRS = [
 
 @pytest.mark.parametrize(("row", "kind", "sentence"), BAD_PAIRS)
 def test_a_bad_record_is_named_by_its_line(write, row, kind, sentence):
-    split = load_pairs(write([*PAIRS[:2], row, "", *PAIRS[2:]]))
+    split = load(PAIRS, write([*SOME_PAIRS[:2], row, "", *SOME_PAIRS[2:]]))
     assert [str(problem) for problem in split.problems] == [f"data.jsonl:3: {sentence}"]
     assert split.problems[0].kind == kind
     assert [record.place for record in everything(split)] == [f"data.jsonl:{line}" for line in (1, 2, 5, 6)]
 
 
 def test_bad_records_are_counted(write):
-    split = load_pairs(write([*PAIRS, *(row for row, _, _ in BAD_PAIRS)]))
+    split = load(PAIRS, write([*SOME_PAIRS, *(row for row, _, _ in BAD_PAIRS)]))
     assert count_problems(split.problems) == (
         "9 wrong type, 2 broken JSON, 2 empty text, 2 identical pair, 2 missing key, 1 broken text"
     )
@@ -196,83 +196,83 @@ def test_bad_records_are_counted(write):
     ],
 )
 def test_a_bad_text_is_named(write, row, kind):
-    split = load_texts(write([*TEXTS, row]))
+    split = load(TEXTS, write([*SOME_TEXTS, row]))
     assert [(problem.place, problem.kind) for problem in split.problems] == [("data.jsonl:5", kind)]
 
 
 def test_a_line_in_another_encoding_is_named(write, tmp_path):
-    name = write(TEXTS)
+    name = write(SOME_TEXTS)
     with (tmp_path / name).open("ab") as file:
         file.write('{"text": "é"}\n'.encode("latin-1"))
-    assert [str(problem) for problem in load_texts(name).problems] == ["data.jsonl:5: isn't text in UTF-8"]
+    assert [str(problem) for problem in load(TEXTS, name).problems] == ["data.jsonl:5: isn't text in UTF-8"]
 
 
 def test_a_byte_order_mark_and_windows_line_ends_are_no_matter(tmp_path):
     path = tmp_path / "data.jsonl"
-    path.write_bytes(b"\xef\xbb\xbf" + b"".join(json.dumps(row).encode() + b"\r\n" for row in TEXTS))
-    assert [text.text for text in everything(load_texts(str(path)))] == [row["text"] for row in TEXTS]
+    path.write_bytes(b"\xef\xbb\xbf" + b"".join(json.dumps(row).encode() + b"\r\n" for row in SOME_TEXTS))
+    assert [text.text for text in everything(load(TEXTS, str(path)))] == [row["text"] for row in SOME_TEXTS]
 
 
 def test_a_compressed_file(write, tmp_path):
-    raw = (tmp_path / write(TEXTS)).read_bytes()
+    raw = (tmp_path / write(SOME_TEXTS)).read_bytes()
     (tmp_path / "data.jsonl.gz").write_bytes(gzip.compress(raw))
-    assert everything(load_texts("data.jsonl.gz"))[0].place == "data.jsonl.gz:1"
+    assert everything(load(TEXTS, "data.jsonl.gz"))[0].place == "data.jsonl.gz:1"
     (tmp_path / "torn.jsonl.gz").write_bytes(gzip.compress(raw)[:30])
     with pytest.raises(UsageError, match=r"^torn\.jsonl\.gz is broken: it can't be decompressed"):
-        load_texts("torn.jsonl.gz")
+        load(TEXTS, "torn.jsonl.gz")
 
 
 def test_a_file_with_one_list_and_lines_under_the_wrong_suffix(write):
-    listed = load_texts(write([json.dumps([*TEXTS, {"text": ""}], indent=2)], "data.json"))
+    listed = load(TEXTS, write([json.dumps([*SOME_TEXTS, {"text": ""}], indent=2)], "data.json"))
     assert [text.place for text in everything(listed)][:2] == ["data.json[0]", "data.json[1]"]
     assert [str(problem) for problem in listed.problems] == ["data.json[4]: its `text` is empty"]
-    assert len(everything(load_texts(write(TEXTS, "lines.json")))) == len(TEXTS)
-    assert len(everything(load_texts(write([json.dumps(TEXTS)], "list.jsonl")))) == len(TEXTS)
+    assert len(everything(load(TEXTS, write(SOME_TEXTS, "lines.json")))) == len(SOME_TEXTS)
+    assert len(everything(load(TEXTS, write([json.dumps(SOME_TEXTS)], "list.jsonl")))) == len(SOME_TEXTS)
 
 
 def test_a_folder_of_files(write):
-    write(TEXTS[:2], "data/b.jsonl")
-    write(TEXTS[2:], "data/a.jsonl")
+    write(SOME_TEXTS[:2], "data/b.jsonl")
+    write(SOME_TEXTS[2:], "data/a.jsonl")
     write(["not for us"], "data/README.md")
-    assert {text.place for text in everything(load_texts("data"))} == {
+    assert {text.place for text in everything(load(TEXTS, "data"))} == {
         f"data/{name}.jsonl:{line}" for name in "ab" for line in (1, 2)
     }
 
 
 def test_a_folder_with_both_sides_is_not_mixed(write):
-    write(TEXTS, "data/train.jsonl")
-    write(TEXTS, "data/test.jsonl")
+    write(SOME_TEXTS, "data/train.jsonl")
+    write(SOME_TEXTS, "data/test.jsonl")
     with pytest.raises(UsageError, match=r"pass --data data/train\.jsonl --held-out data/test\.jsonl$"):
-        load_texts("data")
+        load(TEXTS, "data")
 
 
 WRONG = [
-    (load_pairs, TEXTS, "data.jsonl holds texts, which `shapeguard train lm` or `lstm` takes, and no pairs: "),
-    (load_texts, PAIRS, "data.jsonl holds pairs, which `shapeguard train reward` takes, and no texts: "),
-    (load_texts, PROMPTS, "data.jsonl holds prompts, which `shapeguard train ppo` takes, and no texts: "),
-    (load_prompts, TEXTS, "data.jsonl holds texts, which `shapeguard train lm` or `lstm` takes, and no prompts: "),
+    (PAIRS, SOME_TEXTS, "data.jsonl holds texts, which `shapeguard train lm` or `lstm` takes, and no pairs: "),
+    (TEXTS, SOME_PAIRS, "data.jsonl holds pairs, which `shapeguard train reward` takes, and no texts: "),
+    (TEXTS, SOME_PROMPTS, "data.jsonl holds prompts, which `shapeguard train ppo` takes, and no texts: "),
+    (PROMPTS, SOME_TEXTS, "data.jsonl holds texts, which `shapeguard train lm` or `lstm` takes, and no prompts: "),
     (
-        load_pairs,
+        PAIRS,
         [{"instruction": "a", "output": "b"}],
         "data.jsonl holds no pairs: a pair has `chosen` and `rejected`; found `instruction`, `output`",
     ),
     (
-        load_pairs,
+        PAIRS,
         ["{", "{"],
         "no record of data.jsonl can be used (2 broken JSON); data.jsonl:1: is no JSON (column 2: ",
     ),
-    (load_pairs, [{"chosen": "a", "rejected": "a"}], "no record of data.jsonl can be used (1 identical pair); "),
-    (load_pairs, [], "data.jsonl is empty"),
-    (load_texts, ["[]"], "data.jsonl holds no records"),
-    (load_pairs, PAIRS[:1], "data.jsonl holds too few records: "),
-    (load_texts, TEXTS[:1] * 9, "all 9 records of data.jsonl are the same, "),
+    (PAIRS, [{"chosen": "a", "rejected": "a"}], "no record of data.jsonl can be used (1 identical pair); "),
+    (PAIRS, [], "data.jsonl is empty"),
+    (TEXTS, ["[]"], "data.jsonl holds no records"),
+    (PAIRS, SOME_PAIRS[:1], "data.jsonl holds too few records: "),
+    (TEXTS, SOME_TEXTS[:1] * 9, "all 9 records of data.jsonl are the same, "),
 ]
 
 
-@pytest.mark.parametrize(("load", "rows", "sentence"), WRONG)
-def test_one_sentence_for_data_that_cannot_be_used(write, load, rows, sentence):
+@pytest.mark.parametrize(("sources", "rows", "sentence"), WRONG)
+def test_one_sentence_for_data_that_cannot_be_used(write, sources, rows, sentence):
     with pytest.raises(UsageError) as refused:
-        load(write(rows))
+        load(sources, write(rows))
     assert str(refused.value).startswith(sentence)
     assert "\n" not in str(refused.value)
 
@@ -283,7 +283,7 @@ def test_one_sentence_for_data_that_cannot_be_used(write, load, rows, sentence):
         ("none.jsonl", "there is no file or folder none.jsonl"),
         ("./none", "there is no file or folder ./none"),
         ("", "the data has no name"),
-        ("movie_reviews", "there is no data called movie_reviews; did you mean movie-reviews?"),
+        ("movie_reviews", "there is no data called movie_reviews; did you mean `movie-reviews`?"),
         ("table.csv", "table.csv is no file of records: such files end with one of .jsonl, .jsonl.gz, .json, .json.gz"),
         ("object.json", "object.json is one JSON object, and not a list of records"),
         ("bytes.jsonl", "bytes.jsonl isn't text in UTF-8; a file of records holds JSON"),
@@ -293,12 +293,12 @@ def test_one_sentence_for_data_that_cannot_be_used(write, load, rows, sentence):
 )
 def test_one_sentence_for_a_name_that_leads_nowhere(write, tmp_path, data, sentence):
     write(["a,b"], "table.csv")
-    write([json.dumps({"data": TEXTS}, indent=1)], "object.json")
+    write([json.dumps({"data": SOME_TEXTS}, indent=1)], "object.json")
     (tmp_path / "bytes.jsonl").write_bytes(bytes(range(256)))
     (tmp_path / "wide.jsonl").write_text('{"text": "a"}', encoding="utf-16")
     (tmp_path / "folder").mkdir()
     with pytest.raises(UsageError) as refused:
-        load_texts(data)
+        load(TEXTS, data)
     assert str(refused.value).startswith(sentence)
 
 

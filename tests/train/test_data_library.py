@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from shapeguard.config import UsageError
-from shapeguard.train.data.load import load_pairs
+from shapeguard.train.data.load import PAIRS, load
 from shapeguard.train.data.spoiling import spoil_assignment, spoil_comparison, spoil_order
 from shapeguard.train.data.standard_library import library_pairs, library_prompts, library_texts
 
@@ -176,5 +176,5 @@ def test_texts_and_a_split():
     texts = library_texts().records
     assert len(texts) > 6000
     assert all(text.prompt.endswith("\n") and text.text.startswith("    ") for text in texts)
-    split = load_pairs("standard-library")
+    split = load(PAIRS, "standard-library")
     assert len(split.held_out) == pytest.approx(len(split.train) / 9, abs=5)

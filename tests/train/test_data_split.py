@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from shapeguard.config import UsageError
-from shapeguard.train.data.load import load_pairs, load_texts
+from shapeguard.train.data.load import PAIRS, TEXTS, load
 from shapeguard.train.data.split import share
 
 
@@ -35,7 +35,7 @@ def test_share(count, expected):
 
 def test_no_prompt_and_no_text_stands_on_both_sides(tmp_path):
     rows = [pair(f"prompt {n // 3}", f"text {n}", f"text {n + 1 if n % 7 else n + 900}") for n in range(300)]
-    split = load_pairs(write(tmp_path / "pairs.jsonl", rows))
+    split = load(PAIRS, write(tmp_path / "pairs.jsonl", rows))
     (texts, prompts), (held_texts, held_prompts) = sides(split)
     assert len(split.train) + len(split.held_out) == 300
     assert 30 <= len(split.held_out) <= 120
@@ -46,7 +46,7 @@ def test_no_prompt_and_no_text_stands_on_both_sides(tmp_path):
 
 def test_a_prompt_that_all_share_is_said_to_stand_on_both_sides(tmp_path):
     rows = [pair("Write a review:", f"good {n}", f"bad {n}") for n in range(50)]
-    split = load_pairs(write(tmp_path / "pairs.jsonl", rows))
+    split = load(PAIRS, write(tmp_path / "pairs.jsonl", rows))
     (texts, _), (held_texts, _) = sides(split)
     assert len(split.held_out) == 10
     assert not texts & held_texts
@@ -55,42 +55,42 @@ def test_a_prompt_that_all_share_is_said_to_stand_on_both_sides(tmp_path):
 
 def test_a_text_that_all_share_is_said_to_stand_on_both_sides(tmp_path):
     rows = [pair("", f"good {n}", "I don't know.") for n in range(50)]
-    split = load_pairs(write(tmp_path / "pairs.jsonl", rows))
+    split = load(PAIRS, write(tmp_path / "pairs.jsonl", rows))
     assert len(split.held_out) == 10
     assert "no record stands on both sides, though prompts and texts do" in split.about
 
 
 def test_copies_of_a_record_are_on_one_side(tmp_path):
-    split = load_texts(write(tmp_path / "texts.jsonl", [{"text": f"text {n % 20}"} for n in range(60)]))
+    split = load(TEXTS, write(tmp_path / "texts.jsonl", [{"text": f"text {n % 20}"} for n in range(60)]))
     assert not {text.text for text in split.train} & {text.text for text in split.held_out}
 
 
 def test_a_source_of_its_own_is_held_out_and_taken_out_of_training(tmp_path):
     data = write(tmp_path / "train.jsonl", [{"text": f"text {n}"} for n in range(6)])
     held = write(tmp_path / "test.jsonl", [{"text": f"text {n}"} for n in (4, 77)])
-    split = load_texts(data, held_out=held)
+    split = load(TEXTS, data, held_out=held)
     assert [text.text for text in split.held_out] == ["text 4", "text 77"]
     assert len(split.train) == 5
     assert [str(problem) for problem in split.problems] == [f"{data}:5: is the same as {held}:1, which is held out"]
     with pytest.raises(UsageError, match="is the same as what is trained on"):
-        load_texts(data, held_out=data)
+        load(TEXTS, data, held_out=data)
     with pytest.raises(UsageError, match="so none is left to train on"):
-        load_texts(held, held_out=write(tmp_path / "all.jsonl", [{"text": "text 4"}, {"text": "text 77"}]))
+        load(TEXTS, held, held_out=write(tmp_path / "all.jsonl", [{"text": "text 4"}, {"text": "text 77"}]))
 
 
 def test_a_limit_is_how_many_are_trained_on(tmp_path):
     data = write(tmp_path / "texts.jsonl", [{"text": f"text {n}"} for n in range(300)])
-    split = load_texts(data, limit=50)
+    split = load(TEXTS, data, limit=50)
     assert (len(split.train), len(split.held_out)) == (50, 10)
-    assert len(load_texts(data, limit=10_000).train) == 240
+    assert len(load(TEXTS, data, limit=10_000).train) == 240
     with pytest.raises(UsageError, match="at least one record"):
-        load_texts(data, limit=0)
+        load(TEXTS, data, limit=0)
 
 
 PROGRAM = """
 import sys, hashlib
-from shapeguard.train.data.load import load_pairs
-split = load_pairs(sys.argv[1], seed=int(sys.argv[2]))
+from shapeguard.train.data.load import PAIRS, TEXTS, load
+split = load(PAIRS, sys.argv[1], seed=int(sys.argv[2]))
 print(hashlib.sha256(repr((split.train, split.held_out)).encode()).hexdigest())
 """
 

@@ -144,8 +144,8 @@ def losses(output):
 def test_two_processes_learn_as_one_does(task, lines, tmp_path):
     asked = f"--data {lines} --layers 1 --width 16 --vocabulary 300 --longest 32 --batch 8 --steps 10 --evaluations 2"
     words = [*asked.split(), "--learning-rate", "0.01", "--set", "use_cpu=true"]
-    one, _ = tiny_texts.run_command(task, tmp_path / "one", *words)
-    two, _ = tiny_texts.run_command(task, tmp_path / "two", *words, processes=2)
+    one = tiny_texts.run_command(task, tmp_path / "one", *words)
+    two = tiny_texts.run_command(task, tmp_path / "two", *words, processes=2)
     assert len(losses(tmp_path / "one")) == 10
     assert losses(tmp_path / "two") == pytest.approx(losses(tmp_path / "one"), rel=1e-5)
     assert two == pytest.approx(one, rel=1e-5)
@@ -164,6 +164,6 @@ def test_a_seed_gives_the_same_weights_in_another_process(task, lines, tmp_path)
 
 @pytest.mark.slow
 def test_the_default_run_beats_the_bigram(tmp_path):
-    figures, _ = tiny_texts.run_command("lm", tmp_path / "run")
+    figures = tiny_texts.run_command("lm", tmp_path / "run")
     assert figures["perplexity"] < 0.9 * figures["bigram_perplexity"]
     assert figures["accuracy"] > figures["bigram_baseline"] + 3 * figures["standard_error"]

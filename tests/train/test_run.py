@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -15,30 +16,14 @@ import torch
 from safetensors.torch import load_file
 from transformers import AutoTokenizer
 
+from shapeguard.cli import main
 from shapeguard.config import UsageError
 from shapeguard.models import RewardModel
 from shapeguard.train.engine import TaskTrainer
 from shapeguard.train.options import command_of, make_options
 from shapeguard.train.run import run_train
 
-WORDS = [
-    "the",
-    "a",
-    "cat",
-    "dog",
-    "sat",
-    "ran",
-    "on",
-    "under",
-    "mat",
-    "tree",
-    "quickly",
-    "slowly",
-    "red",
-    "blue",
-    "big",
-    "small",
-]
+WORDS = ["the", "a", "cat", "dog", "sat", "ran", "on", "under", "mat", "tree", "quickly", "red", "blue", "big", "small"]
 
 
 @pytest.fixture(scope="module")
@@ -86,10 +71,13 @@ def test_a_run_leaves_a_model_that_loads(asked, capsys):
     assert [line["step"] for line in lines if "loss" in line] == [1, 2, 3, 4, 5, 6]
     card = (asked.output / "README.md").read_text()
     assert command_of(asked) in card
+    assert "\n12 pairs.\n" in card
     assert f"| accuracy | {evaluations[-1]['evaluation']['accuracy']:.4g} |" in card
     assert (asked.output / "curves.png").read_bytes().startswith(b"\x89PNG")
     output = capsys.readouterr().out
+    assert "    48 pairs to train on, 12 held out\n" in output
     assert str(asked.output / "curves.png") in output
+    assert re.search(r"^time          \d+ s, and with loading \d+ s of the processor$", output, re.MULTILINE)
     assert len({(asked.output / name).stat().st_mode for name in ("README.md", "model.safetensors")}) == 1
 
 
@@ -213,6 +201,29 @@ def test_what_can_not_be_done_is_told_in_a_sentence(asked, changes, words):
     assert words in told
     assert "\n" not in told
     assert not asked.output.exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ("--epochs nan", "--epochs: `nan` is no number above 0"),
+        ("--learning-rate x", "--learning-rate: `x` is no number above 0"),
+        ("--warmup 2", "--warmup: `2` is no number from 0 to 1"),
+        ("--batch 0", "--batch: `0` is no whole number from 1 on"),
+    ],
+)
+def test_numbers_that_can_not_be_are_told(words, told, capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(["train", "reward", *words.split()])
+    assert ended.value.code == 2
+    assert told in capsys.readouterr().err
+
+
+def test_only_what_takes_a_model_tells_of_its_learning_rate(capsys):
+    for task, takes_model in (("reward", True), ("lstm", False), ("lm", True), ("ppo", False)):
+        with pytest.raises(SystemExit):
+            main(["train", task, "--help"])
+        assert ("with --model)" in " ".join(capsys.readouterr().out.split())) is takes_model
 
 
 def test_a_loss_that_is_no_number_is_told(asked):

@@ -173,7 +173,7 @@ def test_a_tokenizer_without_padding_pads_with_the_end(tmp_path):
     assert tokenizer.pad_token_id == tokenizer.eos_token_id == 8
 
 
-def test_one_sentence_where_there_is_no_tokenizer(tmp_path, monkeypatch):
+def test_one_sentence_where_there_is_no_tokenizer(tmp_path):
     with pytest.raises(UsageError, match="has neither a padding token nor one that ends a text"):
         load_tokenizer(bare(tmp_path / "bare"))
     (tmp_path / "empty").mkdir()

@@ -3,7 +3,6 @@
 import json
 import os
 import random
-import resource
 import subprocess
 import sys
 
@@ -66,18 +65,15 @@ def _texts(given, seed):
 
 
 def run_command(task, output, *arguments, processes=0):
-    """The figures of the last evaluation of `shapeguard train`, run as a command, and the CPU seconds that it took."""
+    """The figures of the last evaluation of `shapeguard train`, run as a command."""
     many = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(processes)] if processes else []
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
     subprocess.run(
         [sys.executable, *many, "-m", "shapeguard", "train", task, "--output", str(output), *arguments],
         check=True,
         capture_output=True,
         env={**os.environ, "OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"},
     )
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    seconds = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    return [line["evaluation"] for line in read_metrics(output) if "evaluation" in line][-1], seconds
+    return [line["evaluation"] for line in read_metrics(output) if "evaluation" in line][-1]
 
 
 def read_metrics(output):

