@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TypeAlias
 
-from shapeguard.lint.following import argument_of, moments, result_of, roots
+from shapeguard.lint.following import argument_of, moments, result_of
 from shapeguard.lint.moments import Frame, Moments, Place, is_one_sequence
 from shapeguard.lint.only_model import called
 from shapeguard.lint.reading import Reading, argument, last_name, number, receiver
@@ -31,7 +31,7 @@ _HIGHEST = 2
 
 
 @dataclass(frozen=True, slots=True)
-class Meeting:
+class Scoring:
     """What a model has read of a sequence, and the targets of the same sequence that its result is scored against."""
 
     loss: ast.Call
@@ -54,27 +54,27 @@ class Meeting:
         return self.targets.shift - self.read.shift
 
 
-def meetings(file: Reading, loss: ast.Call, scores: ast.expr, target: ast.expr) -> Iterator[Meeting]:
+def scorings(file: Reading, loss: ast.Call, scores: ast.expr, target: ast.expr) -> Iterator[Scoring]:
     """Where the targets of a loss and what its scores are made of are of one sequence."""
-    yield from _meetings(file, loss, Place(scores), Place(target), 0)
+    yield from _scorings(file, loss, Place(scores), Place(target), 0)
 
 
-def _meetings(file: Reading, loss: ast.Call, scores: Place, target: Place, height: int) -> Iterator[Meeting]:
+def _scorings(file: Reading, loss: ast.Call, scores: Place, target: Place, height: int) -> Iterator[Scoring]:
     given, targets = moments(file, scores, logits=True), moments(file, target)
     if given is None or targets is None:
         return
     found = _last_read(file, given, targets, 0)
     if found is not None:
         read, way = found
-        yield Meeting(loss, read, targets, way, scores.frame)
+        yield Scoring(loss, read, targets, way, scores.frame)
         return
-    function = _function_of(file, given, targets)
+    function = _function_of(file, targets)
     if function is None or height >= _HIGHEST:
         return
     for call in _callers(file).get(function, [])[:_MOST_CALLERS]:
         frame = Frame(function, call, None)
         over = _over(scores.frame, frame)
-        yield from _meetings(file, loss, Place(scores.node, over), Place(target.node, over), height + 1)
+        yield from _scorings(file, loss, Place(scores.node, over), Place(target.node, over), height + 1)
 
 
 def _over(inner: Frame | None, frame: Frame) -> Frame:
@@ -82,7 +82,7 @@ def _over(inner: Frame | None, frame: Frame) -> Frame:
     return frame if inner is None else Frame(inner.function, inner.call, _over(inner.outer, frame))
 
 
-def _function_of(file: Reading, given: Moments, targets: Moments) -> ast.FunctionDef | None:
+def _function_of(file: Reading, targets: Moments) -> ast.FunctionDef | None:
     """The function whose callers decide what the targets are."""
     node, frame = targets.root
     while isinstance(node, ast.Subscript | ast.Attribute):
@@ -93,7 +93,6 @@ def _function_of(file: Reading, given: Moments, targets: Moments) -> ast.Functio
     if binding is None or not isinstance(binding.statement, ast.arg):
         return None
     function = file.function(node)
-    del given
     return function if isinstance(function, ast.FunctionDef) else None
 
 
@@ -178,11 +177,21 @@ def _maker(file: Reading, root: Place) -> tuple[ast.Call | None, Frame | None]:
 def _given(file: Reading, call: ast.Call) -> Iterator[ast.expr]:
     """What a call makes its result of, taken apart where values are added or put together."""
     owner = receiver(call)
-    waiting = list(roots(call))
+    waiting = list(_inputs(call))
     if owner is not None and last_name(call.func) in _KEEPS and file.full_name(call.func) is None:
         waiting = [owner]
     for each in waiting:
         yield from _parts(file, each, 0)
+
+
+def _inputs(call: ast.Call) -> Iterator[ast.expr]:
+    """What a call is given that may be a sequence: its arguments, without masks and labels."""
+    for each in call.args:
+        if not isinstance(each, ast.Starred):
+            yield each
+    for keyword in call.keywords:
+        if keyword.arg is not None and not any(word in keyword.arg for word in ("label", "target", "mask", "position")):
+            yield keyword.value
 
 
 def _parts(file: Reading, node: ast.expr, depth: int) -> Iterator[ast.expr]:

@@ -7,18 +7,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from shapeguard.lint.losses import losses
-from shapeguard.lint.reading import Function, Reading, argument, last_name, number, receiver
+from shapeguard.lint.losses import OF_ELEMENTS, losses
+from shapeguard.lint.reading import Reading, last_name, number, receiver
 
 _MEANS = ("mean", "std", "var")
-_AVERAGING = (
-    "mse_loss",
-    "l1_loss",
-    "smooth_l1_loss",
-    "huber_loss",
-    "binary_cross_entropy",
-    "binary_cross_entropy_with_logits",
-)
 _STEPS = 1
 _LAST = -1
 _NO_AXIS = 99
@@ -44,7 +36,7 @@ def averages(file: Reading) -> Iterator[Average]:
     for operation in file.all(ast.BinOp):
         if isinstance(operation.op, ast.Div):
             yield from _sum_over_count(file, operation)
-    for loss in losses(file, *_AVERAGING):
+    for loss in losses(file, *OF_ELEMENTS):
         reduction = loss.options.get("reduction")
         averaged = reduction is None or (isinstance(reduction, ast.Constant) and reduction.value == "mean")
         if loss.target is not None and averaged and not {"weight", "reduce", "size_average"} & loss.options.keys():
@@ -52,15 +44,16 @@ def averages(file: Reading) -> Iterator[Average]:
 
 
 def _mean(file: Reading, call: ast.Call) -> Iterator[Average]:
-    of, places = receiver(call), list(call.args)
-    if file.full_name(call.func) is not None:
-        if not file.is_torch(call, *_MEANS):
-            return
-        of, places = argument(call, 0, "input"), places[1:]
-    places += [each.value for each in call.keywords if each.arg in {"dim", "axis"}]
-    over = _over(places[0]) if places else "all"
+    of, over = file.given(call, 0, "input"), _reduced(file, call)
     if of is not None and over is not None:
         yield Average(call, (of,), over)
+
+
+def _reduced(file: Reading, call: ast.Call) -> Over | None:
+    """Over which axes a mean or a sum is."""
+    places = [*call.args[int(file.full_name(call.func) is not None) :]]
+    places += [each.value for each in call.keywords if each.arg in {"dim", "axis"}]
+    return _over(places[0]) if places else "all"
 
 
 def _over(place: ast.expr) -> Over | None:
@@ -77,14 +70,8 @@ def _sum_over_count(file: Reading, operation: ast.BinOp) -> Iterator[Average]:
         total = receiver(total) or total
     if not isinstance(total, ast.Call) or last_name(total.func) != "sum":
         return
-    of, places = receiver(total), list(total.args)
-    if file.is_torch(total, "sum"):
-        of, places = argument(total, 0, "input"), places[1:]
-    places += [each.value for each in total.keywords if each.arg in {"dim", "axis"}]
-    if of is None:
-        return
-    over = _over(places[0]) if places else "all"
-    if over is not None and _counts(file, operation.right, over):
+    of, over = file.given(total, 0, "input"), _reduced(file, total)
+    if of is not None and over is not None and _counts(file, operation.right, over):
         yield Average(operation, (of,), over)
 
 
@@ -158,11 +145,3 @@ def _left_before(around: ast.AST, here: ast.AST, names: set[str]) -> bool:
             if leaves:
                 return True
     return False
-
-
-def enclosing(file: Reading, node: ast.AST) -> Function | None:
-    """The innermost function that isn't a lambda."""
-    found = file.function(node)
-    while isinstance(found, ast.Lambda):
-        found = file.function(found)
-    return found

@@ -126,9 +126,7 @@ class Axes:
 
     def viewed(self, call: ast.Call) -> ast.expr | None:
         """What a method or a function of torch is applied to."""
-        if self._is_function(call):
-            return argument(call, 0, "input")
-        return receiver(call)
+        return self._file.given(call, 0, "input")
 
     def order(self, call: ast.Call, rank: int | None = None) -> tuple[int, ...] | None:
         """The order into which a permute or transpose puts the axes; `rank` is needed for a transpose."""

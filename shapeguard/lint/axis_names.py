@@ -11,7 +11,7 @@ from shapeguard.shapes.mismatch import show
 
 Role: TypeAlias = Literal["batch", "time", "feature"]
 
-ROLES: dict[str, Role] = {
+_ROLES: dict[str, Role] = {
     **dict.fromkeys(("b", "bs", "bsz", "bz", "nbatch", "nbatches", "n_batch", "num_batch"), "batch"),
     **dict.fromkeys(("batch", "batch_size", "batchsize", "batch_dim", "B"), "batch"),
     **dict.fromkeys(("t", "T", "L", "seq", "seqlen", "seq_len", "seq_length", "seq_size", "sequence"), "time"),
@@ -62,4 +62,4 @@ def given_name(size: Dim | None) -> str:
 
 def role_of(name: str) -> Role | None:
     """What an axis with a size of this name is for: `t`, and `t2` or `t_2` as well."""
-    return ROLES.get(name) or ROLES.get(name.rstrip("_0123456789"))
+    return _ROLES.get(name) or _ROLES.get(name.rstrip("_0123456789"))

@@ -8,14 +8,13 @@ from collections.abc import Iterator
 
 from shapeguard.lint.form import Form
 from shapeguard.lint.forms import Forms
-from shapeguard.lint.losses import losses
+from shapeguard.lint.losses import OF_CLASSES, losses
 from shapeguard.lint.only_model import called
 from shapeguard.lint.reading import Reading, argument, last_name, number, receiver
 
 _LOADER = re.compile(r"(^|_)(data_?)?(loader|dl|batches)$|dataloader|_iter$", re.IGNORECASE)
 _MODEL = re.compile(r"(^|_)(model|net|network|classifier|encoder)$", re.IGNORECASE)
 _ALONG = frozenset({"gather", "sum", "argmax", "max", "mean"})
-_CLASS_LOSSES = ("cross_entropy", "nll_loss")
 
 
 class Batches:
@@ -81,7 +80,7 @@ class Batches:
     def _losses(self) -> dict[ast.AST, list[tuple[ast.Name, ast.Call]]]:
         if self._scored is None:
             self._scored = {}
-            for loss in losses(self.file, *_CLASS_LOSSES):
+            for loss in losses(self.file, *OF_CLASSES):
                 if isinstance(loss.given, ast.Name):
                     self._scored.setdefault(self.file.scope(loss.call), []).append((loss.given, loss.call))
         return self._scored

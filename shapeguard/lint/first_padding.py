@@ -8,10 +8,9 @@ from dataclasses import dataclass
 
 from shapeguard.lint.binding import bindings_seen
 from shapeguard.lint.masks import mask_of
-from shapeguard.lint.padding import pad_set_to_eos, pad_test
-from shapeguard.lint.reading import Reading, argument, last_name, number, receiver
+from shapeguard.lint.padding import ROW_AXES, along_row, pad_set_to_eos, pad_test
+from shapeguard.lint.reading import Reading, last_name, number, receiver
 
-_ROW_AXES = frozenset({-1, 1})
 _SAME = frozenset({"int", "long", "float", "to", "byte", "half"})
 _SPREADS = frozenset({"view", "reshape", "unsqueeze", "expand", "repeat", *_SAME})
 _MOVES = frozenset({"cat", "concat", "pad", "roll", "flip", "stack", "cumsum"})
@@ -46,11 +45,8 @@ def first_paddings(file: Reading) -> Iterator[FirstPadding]:
 
 def _tokens(file: Reading, call: ast.Call) -> ast.expr | None:
     """The tokens or the mask whose first padding a call finds."""
-    function = file.full_name(call.func) is not None
-    if function and not file.is_torch(call, "argmax", "argmin"):
-        return None
-    of = argument(call, 0, "input") if function else receiver(call)
-    if of is None or number(argument(call, int(function), "dim", "axis")) not in _ROW_AXES:
+    of = along_row(file, call, last_name(call.func))
+    if of is None:
         return None
     while isinstance(of, ast.Call) and isinstance(of.func, ast.Attribute) and of.func.attr in _SAME:
         of = of.func.value
@@ -77,30 +73,25 @@ def _mask(file: Reading, node: ast.expr) -> ast.expr | None:
 
 def _read_at(file: Reading, call: ast.Call) -> Iterator[tuple[ast.expr, ast.expr]]:
     """Where something is read at a place, and what."""
-    waiting: list[ast.expr] = [call]
-    seen = 0
-    while waiting and seen < 40:  # noqa: PLR2004 - a place with so many uses is no place
-        each = waiting.pop()
-        seen += 1
-        around = file.parent(each)
-        match around:
-            case ast.Attribute(attr=name) if name in _SPREADS:
+
+    def onward(each: ast.AST) -> ast.AST | None:
+        match file.parent(each):
+            case ast.Attribute(attr=name) as around if name in _SPREADS:
                 method = file.parent(around)
-                if isinstance(method, ast.Call) and method.func is around:
-                    waiting.append(method)
-            case ast.Subscript(value=value) if value is each:
-                waiting.append(around)
-            case ast.Assign(targets=[ast.Name() as target], value=value) if value is each:
-                waiting += file.uses(target)
+                return method if isinstance(method, ast.Call) and method.func is around else None
+            case ast.Subscript(value=value) as part if value is each:
+                return part
+        return None
+
+    for each, around in file.reads_beyond(call, onward):
+        match around:
             case ast.Tuple(elts=[rows, place]) if place is each and _counts_rows(file, rows):
                 read = file.parent(around)
                 if isinstance(read, ast.Subscript) and read.slice is around and isinstance(read.ctx, ast.Load):
                     yield read, read.value
             case ast.Call(func=ast.Attribute(attr="gather")):
-                is_function = file.is_torch(around, "gather")
-                of = argument(around, 0, "input") if is_function else receiver(around)
-                at = argument(around, 2 if is_function else 1, "index")
-                if of is not None and at is each and number(argument(around, int(is_function), "dim")) in _ROW_AXES:
+                of, at = file.given(around, 0, "input"), file.given(around, 2, "index")
+                if of is not None and at is each and number(file.given(around, 1, "dim")) in ROW_AXES:
                     yield around, of
 
 

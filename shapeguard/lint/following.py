@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
 from dataclasses import replace
 
 from shapeguard.lint.making import returned
@@ -11,7 +10,7 @@ from shapeguard.lint.moments import Frame, Moments, Place, cut_of
 from shapeguard.lint.only_model import called
 from shapeguard.lint.produced import item_of, produced, split_offset
 from shapeguard.lint.reading import Reading, argument, is_self, last_name, number, receiver
-from shapeguard.lint.sequences import KEEPS_THE_SEQUENCE, RESHAPES, has_slices, stores
+from shapeguard.lint.sequences import KEEPS_THE_SEQUENCE, RESHAPES, has_slices, is_reshaped, stores
 
 _WRAPS = frozenset({"tensor", "as_tensor", "stack", "LongTensor", "from_numpy", "array", "asarray"})
 _SAME = frozenset({"astype", "numpy", "requires_grad_", "pin_memory"})
@@ -30,7 +29,7 @@ def moments(file: Reading, place: Place, *, logits: bool = False) -> Moments | N
     found: Moments | None = Moments(place)
     for _ in range(_DEEPEST):
         file.spend()
-        if found is None or (found.steps and _is_reshaped(found.root.node)):
+        if found is None or (found.steps and is_reshaped(found.root.node)):
             return None
         inner = _inner(file, *found.root, logits=logits)
         if inner is not None and inner.root.node is found.root.node and inner.root.frame is found.root.frame:
@@ -60,10 +59,6 @@ def _inner(file: Reading, node: ast.expr, frame: Frame | None, *, logits: bool) 
     return None
 
 
-def _is_reshaped(node: ast.expr) -> bool:
-    return isinstance(node, ast.Call) and last_name(node.func) in RESHAPES | {"unsqueeze"}
-
-
 # Names, items, attributes.
 
 
@@ -72,23 +67,25 @@ def _of_name(file: Reading, name: ast.Name, frame: Frame | None) -> Moments | No
     own = Moments(Place(name, frame))
     binding = file.definition(name)
     if binding is None:
-        items = produced(file, name)
-        if len(items) == 1:
-            return Moments(Place(items[0]))
-        return None if file.bindings(file.scope(name), name.id) and not _is_looped(file, name) else own
+        item = _handed_out(file, name)
+        is_unsure = bool(file.bindings(file.scope(name), name.id)) and not _is_looped(file, name)
+        return Moments(item) if item is not None else None if is_unsure else own
     if isinstance(binding.statement, ast.arg):
         given = argument_of(frame, name.id)
         return own if given is None else Moments(given)
-    if binding.value is None:
-        items = produced(file, name)
-        return Moments(Place(items[0])) if len(items) == 1 else own
-    if binding.index is not None:
-        item = _unpacked(file, binding.value, binding.index, frame)
-        items = [] if item is not None else produced(file, name)
-        return Moments(item) if item is not None else Moments(Place(items[0])) if len(items) == 1 else own
+    if binding.value is None or binding.index is not None:
+        item = None if binding.value is None else _unpacked(file, binding.value, binding.index, frame)
+        item = item or _handed_out(file, name)
+        return own if item is None else Moments(item)
     filled = _filled(file, name, binding.value, frame)
     plain = Moments(Place(binding.value, frame)) if _is_steady(file, name) else None
     return filled or plain
+
+
+def _handed_out(file: Reading, node: ast.expr) -> Place | None:
+    """What the function of the file that makes batches hands out, where there is one such thing."""
+    items = produced(file, node)
+    return Place(items[0]) if len(items) == 1 else None
 
 
 def _is_looped(file: Reading, name: ast.Name) -> bool:
@@ -116,7 +113,7 @@ def argument_of(frame: Frame | None, name: str) -> Place | None:
     return None if given is None else Place(given, frame.outer)
 
 
-def _unpacked(file: Reading, value: ast.expr, index: int, frame: Frame | None) -> Place | None:
+def _unpacked(file: Reading, value: ast.expr, index: int | None, frame: Frame | None) -> Place | None:
     """One of the values that a function of the file returns together."""
     value = _moved_together(file, file.origin(value))
     if not isinstance(value, ast.Call):
@@ -180,18 +177,17 @@ def _keyed(file: Reading, owner: ast.expr, key: int | str, node: ast.expr, frame
         return Place(item, frame)
     if isinstance(made, ast.Call) and (result := result_of(file, made, frame, key)) is not None:
         return result
-    items = produced(file, node)
-    return Place(items[0]) if len(items) == 1 else None
+    return _handed_out(file, node)
 
 
 def _attribute(file: Reading, node: ast.Attribute) -> Place | None:
     """What `self.inputs` is set to, where that happens once."""
     owner = file.class_of(node) if is_self(node.value) else None
     values = [] if owner is None else file.assigned(owner, node.attr)
-    return Place(values[0]) if len(values) == 1 and values[0] is not node and _depth_of(values[0]) else None
+    return Place(values[0]) if len(values) == 1 and values[0] is not node and _is_cut(values[0]) else None
 
 
-def _depth_of(node: ast.expr) -> bool:
+def _is_cut(node: ast.expr) -> bool:
     """Whether a value is cut where it is made: else an attribute is a whole of its own."""
     return any(isinstance(each, ast.Slice) for each in ast.walk(node))
 
@@ -349,13 +345,3 @@ def _is_one(file: Reading, node: ast.expr) -> bool:
         case ast.Subscript(slice=ast.Tuple(elts=[*_, ast.Constant(value=None)])):
             return True
     return False
-
-
-def roots(call: ast.Call) -> Iterator[ast.expr]:
-    """What a call is given that may be a sequence: its arguments, without masks and labels."""
-    for each in call.args:
-        if not isinstance(each, ast.Starred):
-            yield each
-    for keyword in call.keywords:
-        if keyword.arg is not None and not any(word in keyword.arg for word in ("label", "target", "mask", "position")):
-            yield keyword.value

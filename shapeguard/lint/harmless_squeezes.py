@@ -6,7 +6,7 @@ import ast
 import re
 from collections.abc import Iterator
 
-from shapeguard.lint.reading import Reading, argument, last_name, number
+from shapeguard.lint.reading import Reading, last_name, number
 from shapeguard.lint.squeezing import Squeeze, is_one_number_a_row, source
 
 _OTHER_LIBRARIES = frozenset(
@@ -138,8 +138,7 @@ def _has_new_batch(file: Reading, node: ast.expr) -> bool:
     for each in _behind(file, inner):
         match each:
             case ast.Call(func=ast.Attribute(attr="unsqueeze")):
-                full = file.full_name(each.func)
-                if number(argument(each, 0 if full is None else 1, "dim")) == 0:
+                if number(file.given(each, 1, "dim")) == 0:
                     return True
             case ast.Call(func=func, args=[ast.List(elts=[_]), *_]) if last_name(func) in {"tensor", "Tensor"}:
                 return True

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import ast
 
+from shapeguard.lint.axis_names import KEEPING_LAYERS
 from shapeguard.lint.form import OPEN, Form, Part
 from shapeguard.lint.layouts import layout_of
 from shapeguard.lint.reading import Reading, argument, last_name, number
 
-_KEEPING_LAYERS = frozenset(
-    "Dropout Dropout1d Dropout2d LayerNorm RMSNorm BatchNorm1d BatchNorm2d BatchNorm3d InstanceNorm1d InstanceNorm2d"  # noqa: SIM905 - as above
-    " GroupNorm Identity ReLU ReLU6 GELU SiLU Mish Tanh Sigmoid ELU SELU LeakyReLU Softmax LogSoftmax Softplus PReLU"
-    " AlphaDropout Hardtanh LogSigmoid Hardswish MaxPool2d AvgPool2d AdaptiveAvgPool2d AdaptiveMaxPool2d Upsample"
-    " TransformerEncoder TransformerDecoder TransformerEncoderLayer TransformerDecoderLayer".split()
+_KEEPING_AXES = KEEPING_LAYERS | frozenset(
+    "BatchNorm3d InstanceNorm2d ReLU6 Mish SELU Hardtanh LogSigmoid Hardswish MaxPool2d AvgPool2d AdaptiveAvgPool2d"  # noqa: SIM905 - a list of so many words reads better so
+    " AdaptiveMaxPool2d Upsample TransformerEncoder TransformerDecoder TransformerEncoderLayer TransformerDecoderLayer".split()
 )
+"""Layers that give as many axes as they take, some of other sizes."""
 _CONVOLUTIONS = {"Conv1d": 1, "Conv2d": 2, "Conv3d": 3, "ConvTranspose1d": 1, "ConvTranspose2d": 2}
 _LINEAR = {"Linear": 1, "LazyLinear": 0, "Bilinear": 2}
 """Layer -> the position of its `out_features`."""
@@ -49,7 +49,7 @@ def _size(node: ast.expr | None) -> Part:
 
 def _kept(file: Reading, layer: ast.Call, name: str, given: Form) -> Form | None:
     """What a layer gives that keeps the axes; some of them tell how many there are."""
-    if name not in _KEEPING_LAYERS:
+    if name not in _KEEPING_AXES:
         return None
     if given.is_open and name.startswith("Transformer"):
         return laid_out(file, layer)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from shapeguard.lint.axis_names import RECURRENT, Role
-from shapeguard.lint.reading import Reading, argument, last_name, number
+from shapeguard.lint.reading import Reading, argument, is_hiding, last_name, number
 
 Layout: TypeAlias = tuple[Role, Role, Role]
 
@@ -40,7 +40,6 @@ _INPUTS = {
 }
 """Layer -> the positions of what it takes in its layout."""
 _STACKS = frozenset({"TransformerEncoder", "TransformerDecoder"})
-NAMES = tuple(_INPUTS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +73,7 @@ def uses(file: Reading) -> Iterator[Use]:
         layout = layout_of(file, made)
         if layout is None:
             continue
-        said = said_by(file, made) or made
+        said = _said_by(file, made) or made
         flag = argument(said, _FLAGS.get(last_name(said.func), 0), "batch_first") if name != "Conv1d" else None
         given = [call.args[place] for place in _INPUTS[name] if place < len(call.args)]
         given += [each.value for each in call.keywords if each.arg in {"query", "key", "value", "input", "src", "tgt"}]
@@ -125,10 +124,8 @@ def _begins(layer: ast.Call) -> tuple[str, str]:
 
 def layout_of(file: Reading, made: ast.Call) -> Layout | None:
     """The layout of what a layer takes; None where it isn't written plainly."""
-    said = said_by(file, made)
-    if said is None or any(each.arg is None for each in said.keywords):
-        return None
-    if any(isinstance(each, ast.Starred) for each in said.args):
+    said = _said_by(file, made)
+    if said is None or is_hiding(said):
         return None
     if last_name(said.func) == "Conv1d":
         return CHANNELS_SECOND
@@ -140,7 +137,7 @@ def layout_of(file: Reading, made: ast.Call) -> Layout | None:
     return None
 
 
-def said_by(file: Reading, made: ast.Call) -> ast.Call | None:
+def _said_by(file: Reading, made: ast.Call) -> ast.Call | None:
     """The call that says the layout: for a stack, that of the layer in it."""
     if last_name(made.func) not in _STACKS:
         return made
@@ -157,14 +154,22 @@ def said_by(file: Reading, made: ast.Call) -> ast.Call | None:
 
 def state_count(made: ast.Call) -> int | None:
     """How many states a recurrent layer has at each step: 1 or 0, where it may be any number; None for surely several."""
-    several = argument(made, 2, "num_layers")
-    both = argument(made, 6 if last_name(made.func) != "RNN" else 7, "bidirectional")
-    if any(each.arg is None for each in made.keywords) or any(isinstance(each, ast.Starred) for each in made.args):
+    if is_hiding(made):
         return 0
+    several, both = argument(made, 2, "num_layers"), directions(made)
     layers = 1 if several is None else number(several)
-    directions = 1 if both is None else 2 if isinstance(both, ast.Constant) and both.value is True else None
-    if isinstance(both, ast.Constant) and both.value is False:
-        directions = 1
-    if (layers or 0) > 1 or directions == 2:  # noqa: PLR2004 - forwards and backwards
+    if (layers or 0) > 1 or both == 2:  # noqa: PLR2004 - forwards and backwards
         return None
-    return 1 if layers == directions == 1 else 0
+    return 1 if layers == both == 1 else 0
+
+
+def directions(made: ast.Call) -> int | None:
+    """How many directions a recurrent layer has; None where that is an option."""
+    if is_hiding(made):
+        return None
+    match argument(made, 7 if last_name(made.func) == "RNN" else 6, "bidirectional"):
+        case None | ast.Constant(value=False):
+            return 1
+        case ast.Constant(value=True):
+            return 2
+    return None

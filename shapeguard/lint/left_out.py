@@ -7,13 +7,13 @@ import re
 from typing import NamedTuple
 
 from shapeguard.lint.averages import Average
+from shapeguard.lint.losses import OF_DIFFERENCES
 from shapeguard.lint.produced import item_of
 from shapeguard.lint.reading import Function, Reading, argument, is_self, last_name, number, receiver
 
 _SAME = frozenset({"float", "double", "half", "to", "long", "int", "bool", "type", "byte", "type_as", "squeeze"})
 _SEEN = re.compile(r"(^|_)(observed|is_observed|non_?missing|not_missing)(_mask|_indicator)?s?$")
 _NAN = frozenset({"isnan", "isfinite"})
-_ERRORS = frozenset({"mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss"})
 _SQUARES = frozenset({"square", "abs", "pow"})
 _DEEPEST = 6
 
@@ -134,7 +134,7 @@ def _is_error(file: Reading, node: ast.expr, left: int) -> bool:
             return _is_difference(file, base)
         case ast.BinOp(left=one, op=ast.Mult(), right=other) if left > 0:
             return any(_is_error(file, each, left - 1) for each in (one, other))
-        case ast.Call() if last_name(made.func) in _ERRORS:
+        case ast.Call() if last_name(made.func) in OF_DIFFERENCES:
             reduction = argument(made, 9, "reduction")
             return isinstance(reduction, ast.Constant) and reduction.value == "none"
         case ast.Call() if last_name(made.func) in _SQUARES:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import ast
 
-from shapeguard.lint.reading import Reading, argument, number
-from shapeguard.lint.sequences import is_same
+from shapeguard.lint.identity import is_same
+from shapeguard.lint.reading import Reading, argument, last_name, number
 
 _LAST = -1
 
@@ -27,14 +27,9 @@ def is_of_one(file: Reading, call: ast.Call) -> bool:
 def product_of(file: Reading, node: ast.expr, ids: ast.expr) -> bool:
     """Whether a value is the inner product of what was looked up for these ids: `(P(u) * Q(i)).sum(1)`."""
     made = file.origin(node)
-    match made:
-        case ast.Call(func=ast.Attribute(value=owner, attr="sum")):
-            pass
-        case _:
-            return False
-    is_function = file.is_torch(made, "sum")
-    of = argument(made, 0, "input") if is_function else owner
-    place = number(argument(made, int(is_function), "dim", "axis"))
+    if not isinstance(made, ast.Call) or last_name(made.func) != "sum":
+        return False
+    of, place = file.given(made, 0, "input"), number(file.given(made, 1, "dim", "axis"))
     if of is None or place not in {1, _LAST} or any(each.arg in {"keepdim", "keepdims"} for each in made.keywords):
         return False
     match file.origin(of):

@@ -77,7 +77,7 @@ def _is_begun_before(file: Reading, place: ast.Name, node: ast.stmt, loop: Loop)
     for binding in file.bindings(file.scope(place), place.id):
         if binding.statement is node or isinstance(binding.statement, ast.AugAssign):
             continue
-        if any(each is loop for each in file.around(binding.target)) or binding.value is None:
+        if file.is_in(binding.target, loop) or binding.value is None:
             return False
         begun = begun or _is_beginning(binding.value)
     return begun
@@ -106,8 +106,3 @@ def tensors_in(node: ast.expr) -> Iterator[ast.Name | ast.Attribute]:
             yield from tensors_in(operand)
         case ast.Call(func=ast.Attribute(value=value, attr=name)) if name in GRAPH_METHODS:
             yield from tensors_in(value)
-
-
-def is_in(file: Reading, node: ast.AST, outer: ast.AST) -> bool:
-    """Whether a node stands inside another one."""
-    return any(each is outer for each in file.around(node))

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from shapeguard.lint.harmless_squeezes import is_elsewhere, is_guarded
-from shapeguard.lint.losses import losses
+from shapeguard.lint.losses import OF_DIFFERENCES, losses
 from shapeguard.lint.reading import Reading, argument, last_name
 from shapeguard.lint.squeezing import Squeeze, source, squeeze_of, squeezed
 
@@ -19,10 +19,7 @@ RAISING = {
     "cosine_embedding_loss": "1D target tensor expects 2D input tensors",
 }
 """Losses that refuse sides of another rank, with torch's words."""
-_BROADCASTING = frozenset(
-    "mse_loss l1_loss smooth_l1_loss huber_loss kl_div poisson_nll_loss gaussian_nll_loss hinge_embedding_loss"  # noqa: SIM905 - a list of so many words reads better so
-    " soft_margin_loss".split()
-)
+_OTHERS = ("kl_div", "poisson_nll_loss", "gaussian_nll_loss", "hinge_embedding_loss", "soft_margin_loss")
 _CALLED_A_LOSS = re.compile(r"(^|_)(criterion|loss_fn|loss_fct|loss_func|loss_function|mse|bce|mse_loss|bce_loss)$")
 _MADE_AFTER = re.compile(r"(ones|zeros|full|empty|rand|randn)_like$|^new_|^expand_as$")
 
@@ -42,7 +39,7 @@ class OneSided:
 def one_sided(file: Reading) -> Iterator[OneSided]:
     """The losses of which one side only is squeezed without an axis."""
     known: set[ast.Call] = set()
-    for loss in losses(file, *RAISING, *_BROADCASTING):
+    for loss in losses(file, *RAISING, *OF_DIFFERENCES, *_OTHERS):
         known.add(loss.call)
         second = argument(loss.call, 1, "input2") if loss.name == "margin_ranking_loss" else loss.target
         if second is not None:

@@ -9,6 +9,13 @@ from dataclasses import dataclass
 from shapeguard.lint.making import makers
 from shapeguard.lint.reading import Reading, argument
 
+OF_CLASSES = ("cross_entropy", "nll_loss")
+"""Losses of a number for each class."""
+OF_DIFFERENCES = ("mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss")
+"""Losses of what is between two numbers, which broadcast their sides."""
+OF_CHANCES = ("binary_cross_entropy", "binary_cross_entropy_with_logits")
+"""Losses of yes or no, which refuse sides of two shapes."""
+OF_ELEMENTS = (*OF_DIFFERENCES, *OF_CHANCES)
 _LAYERS = {
     "BCELoss": "binary_cross_entropy",
     "BCEWithLogitsLoss": "binary_cross_entropy_with_logits",

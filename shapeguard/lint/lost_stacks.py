@@ -83,8 +83,7 @@ def _picked(file: Reading, made: ast.expr) -> int | None:
             call = _unpacked(file, made.slice)
     if call is None:
         return None
-    after = int(file.is_torch(call, "topk"))
-    count, axis = argument(call, after, "k"), number(argument(call, after + 1, "dim"))
+    count, axis = file.given(call, 1, "k"), number(file.given(call, 2, "dim"))
     is_open = count is not None and not isinstance(file.origin(count), ast.Constant)
     return axis if is_open and axis is not None and axis >= 0 else None
 

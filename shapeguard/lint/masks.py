@@ -7,8 +7,8 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from shapeguard.lint.identity import name_of
 from shapeguard.lint.reading import Reading, last_name, number
-from shapeguard.lint.sequences import role
 
 _MASK = re.compile(r"(^|_)masks?$|^(is_)?valid$|^non_?pad(ding)?$|_is_pad(ding)?$")
 _OF_PADDING = re.compile(
@@ -92,7 +92,7 @@ def _made_otherwise(file: Reading, value: ast.expr, mask: Mask | None) -> Mask |
         case ast.Call() if not isinstance(value.func, ast.Attribute) or _is_of_self(value.func):
             return None if file.is_torch(value, last_name(value.func)) else mask
         case ast.Compare(ops=[ast.NotEq() | ast.Gt()], comparators=[ast.Constant(value=0)]):
-            return None if mask is None else Mask(mask.name, mask.spread, bool(_TOKENS.search(role(value.left))))
+            return None if mask is None else Mask(mask.name, mask.spread, bool(_TOKENS.search(name_of(value.left))))
         case ast.BinOp() | ast.UnaryOp():
             return None if mask is None else Mask(mask.name, mask.spread)
         case ast.Name() | ast.Attribute() | ast.IfExp() | ast.Subscript(slice=ast.Constant()):
@@ -161,9 +161,9 @@ def made_from(file: Reading, node: ast.expr) -> ast.expr | None:
             return made_from(file, operand)
         case ast.BinOp(left=left, op=ast.BitAnd(), right=right):
             return made_from(file, left) or made_from(file, right)
-        case ast.Compare(left=tokens, ops=[ast.NotEq() | ast.Eq()], comparators=[pad]) if is_padding(pad):
+        case ast.Compare(left=tokens, ops=[ast.NotEq() | ast.Eq()], comparators=[pad]) if _is_filler(pad):
             return tokens
-        case ast.Call(func=ast.Attribute(value=tokens, attr="ne" | "eq"), args=[pad]) if is_padding(pad):
+        case ast.Call(func=ast.Attribute(value=tokens, attr="ne" | "eq"), args=[pad]) if _is_filler(pad):
             return tokens
         case ast.Compare(left=one, ops=[ast.Lt() | ast.LtE() | ast.Gt() | ast.GtE()], comparators=[other]):
             return _counted(file, one, other) or _counted(file, other, one)
@@ -191,14 +191,14 @@ def _base(node: ast.expr) -> ast.expr:
                 return node
 
 
-def is_padding(node: ast.expr) -> bool:
+def _is_filler(node: ast.expr) -> bool:
     """Whether an expression is what stands where there is no token: -100, `pad_id`, `self.ignore_index`."""
     return number(node) == _IGNORED or bool(_PAD.search(last_name(node)))
 
 
 def is_lengths(node: ast.expr) -> bool:
     """Whether a value is the lengths of the rows of a batch, by its name."""
-    return is_lengths_name(role(node))
+    return is_lengths_name(name_of(node))
 
 
 def is_lengths_name(name: str) -> bool:

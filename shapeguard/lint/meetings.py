@@ -8,16 +8,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from shapeguard.lint.columns import column_of
+from shapeguard.lint.identity import is_same
 from shapeguard.lint.lookups import looked_up, product_of
-from shapeguard.lint.losses import losses
+from shapeguard.lint.losses import OF_CLASSES, OF_DIFFERENCES, losses
 from shapeguard.lint.reading import Reading, argument, last_name, number, receiver
 from shapeguard.lint.rows import roots, row_of
-from shapeguard.lint.sequences import is_same
 from shapeguard.lint.thin import SAME_AXES, Thin, is_number, thin
 
 _STEPS = frozenset({"where", "minimum", "maximum", "eq"})
-_STRETCH = ("mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss")
-_CLASSES = ("cross_entropy", "nll_loss")
 _CHOICES = frozenset({"argmax", "max", "topk"})
 _COUNTS = re.compile(r"\b(arange|linspace|logspace|range|meshgrid|triu|tril)\(")
 _CHOICE_OF_TWO = 3
@@ -92,7 +90,7 @@ def _pairs(file: Reading) -> Iterator[tuple[ast.expr, ast.expr, ast.expr]]:
 
 def evidence(file: Reading, meeting: Meeting) -> Evidence | None:
     """What tells that the other side of a step is a row of as many numbers."""
-    parts = list(leaves(file, meeting.other))
+    parts = list(_leaves(file, meeting.other))
     if meeting.made.kind == "looked up":
         return _of_ids(file, meeting, parts)
     return (
@@ -105,7 +103,7 @@ def evidence(file: Reading, meeting: Meeting) -> Evidence | None:
     )
 
 
-def leaves(file: Reading, node: ast.expr, left: int = _DEEPEST) -> Iterator[ast.expr]:
+def _leaves(file: Reading, node: ast.expr, left: int = _DEEPEST) -> Iterator[ast.expr]:
     """The values that one is made of element by element."""
     file.spend()
     if left <= 0 or is_number(file, node):
@@ -131,7 +129,7 @@ def leaves(file: Reading, node: ast.expr, left: int = _DEEPEST) -> Iterator[ast.
         case ast.Call() | ast.Subscript():
             yield node
     for part in parts:
-        yield from leaves(file, part, left - 1)
+        yield from _leaves(file, part, left - 1)
 
 
 def _of_ids(file: Reading, meeting: Meeting, parts: list[ast.expr]) -> Evidence | None:
@@ -150,7 +148,7 @@ def _of_labels(file: Reading, meeting: Meeting, parts: list[ast.expr]) -> Eviden
     if made.kind != "kept" or made.of is None or last_name(getattr(made.node, "func", made.node)) not in _CHOICES:
         return None
     function = file.function(meeting.step)
-    for loss in losses(file, *_CLASSES):
+    for loss in losses(file, *OF_CLASSES):
         if file.function(loss.call) is not function or loss.target is None or not _is_one(file, loss.given, made.of):
             continue
         for part in parts:
@@ -171,12 +169,12 @@ def _is_one(file: Reading, first: ast.expr, second: ast.expr) -> bool:
 def _met_squeezed(file: Reading, meeting: Meeting, parts: list[ast.expr]) -> Evidence | None:
     """The same value met with the column's last axis taken away, elsewhere in the function."""
     function = file.function(meeting.step)
-    names = [each for each in leaves(file, meeting.column) if isinstance(each, ast.Name)]
+    names = [each for each in _leaves(file, meeting.column) if isinstance(each, ast.Name)]
     for value, taken in _squeezed(file):
         if file.function(value) is not function or not any(is_same(file, taken, each) for each in names):
             continue
         for other in _beside(file, value):
-            for leaf in leaves(file, other):
+            for leaf in _leaves(file, other):
                 for part in parts:
                     if isinstance(part, ast.Name) and is_same(file, part, leaf):
                         where = f"line {value.lineno} has it beside `{file.text(value)}`"
@@ -261,7 +259,7 @@ def _of_lookups(file: Reading, meeting: Meeting, parts: list[ast.expr]) -> Evide
 def _of_loss(file: Reading, meeting: Meeting) -> Evidence | None:
     """A loss of the result with a row: whatever the other side is, one of the two steps pairs each with every one."""
     function = file.function(meeting.step)
-    for loss in losses(file, *_STRETCH):
+    for loss in losses(file, *OF_DIFFERENCES):
         if file.function(loss.call) is not function or loss.target is None:
             continue
         for row, value in ((loss.given, loss.target), (loss.target, loss.given)):

@@ -6,9 +6,9 @@ import ast
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
+from shapeguard.lint.identity import is_same
 from shapeguard.lint.produced import split_offset
 from shapeguard.lint.reading import Reading, number
-from shapeguard.lint.sequences import is_same
 
 
 class Frame(NamedTuple):

@@ -10,6 +10,7 @@ from itertools import permutations
 from typing import TypeAlias
 
 from shapeguard.lint.axes import Axes
+from shapeguard.lint.reading import number
 from shapeguard.shapes.dim import Dim, TooLargeError, as_int, divide_exactly, names
 from shapeguard.shapes.shape import Shape, multiply_back
 
@@ -30,6 +31,11 @@ class Reshape:
     before: Sizes
     after: Sizes
     """A -1 is worked out, or None."""
+
+    @property
+    def is_of_rows(self) -> bool:
+        """Whether it is `x.view(-1, d)`."""
+        return len(self.asked) == 2 and number(self.asked[0]) == -1  # noqa: PLR2004 - rows and columns
 
     @property
     def taken_apart(self) -> Sizes:
@@ -93,7 +99,7 @@ def _are_moved(counts: Counts, others: Counts, after: Sizes) -> bool:
     return names(gone) <= {name for size in after if size is not None for name in names(size)}
 
 
-def keeps_order(before: Sizes, after: Sizes) -> bool:
+def _keeps_order(before: Sizes, after: Sizes) -> bool:
     """Whether every axis that both have has surely as many elements before it, or behind it."""
     return all(
         _same(_product(before[:one]), _product(after[:other]))
@@ -114,7 +120,7 @@ def order_between(before: Sizes, after: Sizes) -> tuple[int, ...] | None:
 def move_before(before: Sizes, after: Sizes) -> tuple[int, ...] | None:
     """The order of axes in which they can be viewed as `after`, with as few exchanges as possible."""
     orders = sorted(permutations(range(len(before))), key=_inversions)[1:]
-    fits = [order for order in orders if keeps_order(tuple(before[each] for each in order), after)]
+    fits = [order for order in orders if _keeps_order(tuple(before[each] for each in order), after)]
     least = [order for order in fits if _inversions(order) == _inversions(fits[0])]
     return least[0] if len(least) == 1 else None
 
@@ -124,7 +130,7 @@ def move_behind(before: Sizes, after: Sizes) -> int | None:
     fits = [
         place
         for place in range(len(after) - 1)
-        if keeps_order(before, (*after[:place], after[place + 1], after[place], *after[place + 2 :]))
+        if _keeps_order(before, (*after[:place], after[place + 1], after[place], *after[place + 2 :]))
     ]
     return fits[0] if len(fits) == 1 else None
 

@@ -6,8 +6,8 @@ import ast
 import re
 from collections.abc import Iterator
 
-from shapeguard.lint.ahead import Meeting, is_causal_way, meetings
-from shapeguard.lint.losses import losses
+from shapeguard.lint.ahead import Scoring, is_causal_way, scorings
+from shapeguard.lint.losses import OF_DIFFERENCES, losses
 from shapeguard.lint.moments import Moments, cut_of
 from shapeguard.lint.reading import Reading, last_name, number
 from shapeguard.lint.rule import Found
@@ -17,7 +17,6 @@ _CAUSAL = re.compile(r"gpt|causal|next[-_ ]?token|language[-_ ]?model|lm_head|is
 _BOTH_WAYS = re.compile(r"bert|mlm|mask_token|masked_lm|auto_?encod|denois|diffusion|reconstruct", re.IGNORECASE)
 _FROM_THE_RIGHT = re.compile(r"backward_|reverse|flip|right_to_left|r2l|bidirectional|previous", re.IGNORECASE)
 _NEXT = re.compile(r"next|future|forecast|dynamics|world_?model|predict_ahead|horizon|pred_len", re.IGNORECASE)
-_REGRESSIONS = ("mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss")
 _TWICE = 2
 
 
@@ -29,14 +28,14 @@ def astray(file: Reading, seen: set[ast.AST]) -> Iterator[Found]:
     told = {loss.call for loss in token_losses(file) if loss.model is not None}
     for call, scores, target, _ in sites(file):
         if call not in told:
-            yield from _of_meetings(file, meetings(file, call, scores, target), seen)
-    for loss in losses(file, *_REGRESSIONS):
+            yield from _of_scorings(file, scorings(file, call, scores, target), seen)
+    for loss in losses(file, *OF_DIFFERENCES):
         if loss.target is not None and _NEXT.search(_around(file, loss.call)):
-            found = [each for each in meetings(file, loss.call, loss.given, loss.target) if each.read.start]
-            yield from _of_meetings(file, found, seen)
+            found = [each for each in scorings(file, loss.call, loss.given, loss.target) if each.read.start]
+            yield from _of_scorings(file, found, seen)
 
 
-def _of_meetings(file: Reading, found: Iterator[Meeting] | list[Meeting], seen: set[ast.AST]) -> Iterator[Found]:
+def _of_scorings(file: Reading, found: Iterator[Scoring] | list[Scoring], seen: set[ast.AST]) -> Iterator[Found]:
     for each in found:
         said = _verdict(file, each)
         places = {each.loss, *each.read.steps, *each.targets.steps}
@@ -45,31 +44,38 @@ def _of_meetings(file: Reading, found: Iterator[Meeting] | list[Meeting], seen: 
             yield said
 
 
-def _verdict(file: Reading, met: Meeting) -> Found | None:
-    if met.ahead == 0 and _is_copied(file, met):
-        return _copied(file, met)
-    if met.ahead == _TWICE and _is_twice(met):
-        return _twice(file, met)
-    if met.ahead == -1 and _is_turned(file, met):
-        read, targets = _text(file, met.read), _text(file, met.targets)
+def _verdict(file: Reading, scoring: Scoring) -> Found | None:
+    if scoring.ahead == 0 and _is_copied(file, scoring):
+        return _copied(file, scoring)
+    if scoring.ahead == _TWICE and _is_twice(scoring):
+        return _twice(file, scoring)
+    if scoring.ahead == -1 and _is_turned(file, scoring):
+        read, targets = _text(file, scoring.read), _text(file, scoring.targets)
         message = f"`{targets}` is scored by what has read `{read}`: each position against the one before it"
-        return Found(_place(file, met), message, _notes(file, met), "the targets are to begin one later than the input")
+        return Found(
+            _place(file, scoring), message, _notes(file, scoring), "the targets are to begin one later than the input"
+        )
     return None
 
 
-def _is_copied(file: Reading, met: Meeting) -> bool:
+def _is_copied(file: Reading, scoring: Scoring) -> bool:
     """Whether what is read and what is to be said are the same, of which something was cut off for the next one."""
-    if met.read.is_step:
-        return _leaves_one(file, met.targets)
-    if _BOTH_WAYS.search(_around(file, met.loss)) or _BOTH_WAYS.search(last_name(met.model.func)):
+    if scoring.read.is_step:
+        return _leaves_one(file, scoring.targets)
+    if _BOTH_WAYS.search(_around(file, scoring.loss)) or _BOTH_WAYS.search(last_name(scoring.model.func)):
         return False
-    if met.read.start:
-        return met.read.drops is None and met.targets.drops is None
-    if not met.read.steps and not met.targets.steps:
-        return is_causal_way(file, met.way)
-    if met.read.shift == 0:
-        return met.read.drops == met.targets.drops == 1
-    return met.read.shift == 1 and bool(_CAUSAL.search(file.source.text)) and not _BOTH_WAYS.search(file.source.text)
+    if scoring.read.start:
+        return scoring.read.drops is None and scoring.targets.drops is None
+    if not scoring.read.steps and not scoring.targets.steps:
+        return is_causal_way(file, scoring.way)
+    if scoring.read.shift == 0:
+        return scoring.read.drops == scoring.targets.drops == 1
+    return scoring.read.shift == 1 and looks_back(file.source.text)
+
+
+def looks_back(text: str) -> bool:
+    """Whether a text speaks of models that only look back, and of none that look both ways."""
+    return bool(_CAUSAL.search(text)) and not _BOTH_WAYS.search(text)
 
 
 def _leaves_one(file: Reading, step: Moments) -> bool:
@@ -85,58 +91,60 @@ def _leaves_one(file: Reading, step: Moments) -> bool:
     return False
 
 
-def _is_twice(met: Meeting) -> bool:
+def _is_twice(scoring: Scoring) -> bool:
     """Whether two steps shift by one each: a single one by two is meant."""
-    steps = {*met.read.steps, *met.targets.steps}
+    steps = {*scoring.read.steps, *scoring.targets.steps}
     cuts = [cut_of(each, logits=False) for each in steps if isinstance(each, ast.Subscript)]
-    if met.read.is_step or any(each is not None and each.shift >= _TWICE for each in cuts):
+    if scoring.read.is_step or any(each is not None and each.shift >= _TWICE for each in cuts):
         return False
-    if len(met.targets.steps) < _TWICE and met.targets.shift == _TWICE:
+    if len(scoring.targets.steps) < _TWICE and scoring.targets.shift == _TWICE:
         return False
-    return len(steps) >= _TWICE and (met.read.shift, met.targets.shift) in {(-1, 1), (0, _TWICE)}
+    return len(steps) >= _TWICE and (scoring.read.shift, scoring.targets.shift) in {(-1, 1), (0, _TWICE)}
 
 
-def _is_turned(file: Reading, met: Meeting) -> bool:
-    if met.read.is_step or _FROM_THE_RIGHT.search(_around(file, met.loss)):
+def _is_turned(file: Reading, scoring: Scoring) -> bool:
+    if scoring.read.is_step or _FROM_THE_RIGHT.search(_around(file, scoring.loss)):
         return False
-    plain = (met.read.shift, met.targets.shift, met.targets.drops) == (1, 0, 1)
-    return plain and not met.read.start and bool(met.targets.steps)
+    plain = (scoring.read.shift, scoring.targets.shift, scoring.targets.drops) == (1, 0, 1)
+    return plain and not scoring.read.start and bool(scoring.targets.steps)
 
 
 # In words.
 
 
-def _copied(file: Reading, met: Meeting) -> Found:
-    targets, model = _text(file, met.targets), _model(file, met)
+def _copied(file: Reading, scoring: Scoring) -> Found:
+    targets, model = _text(file, scoring.targets), _model(file, scoring)
     message = f"`{targets}` is what `{model}` reads: each position is scored against the one that stands there"
-    made = [each for each in met.targets.steps if file.function(each) is not file.function(met.loss)]
-    place = made[0] if made and met.caller is None else _place(file, met)
-    return Found(place, message, _notes(file, met), "begin the targets one later than the input")
+    made = [each for each in scoring.targets.steps if file.function(each) is not file.function(scoring.loss)]
+    place = made[0] if made and scoring.caller is None else _place(file, scoring)
+    return Found(place, message, _notes(file, scoring), "begin the targets one later than the input")
 
 
-def _twice(file: Reading, met: Meeting) -> Found:
-    root = file.text(met.targets.root.node)
-    message = f"the targets are two positions ahead of what `{_model(file, met)}` has read of `{root}`: shifted twice"
-    return Found(_place(file, met), message, _notes(file, met), "shift in one of the two places")
+def _twice(file: Reading, scoring: Scoring) -> Found:
+    root = file.text(scoring.targets.root.node)
+    message = (
+        f"the targets are two positions ahead of what `{_model(file, scoring)}` has read of `{root}`: shifted twice"
+    )
+    return Found(_place(file, scoring), message, _notes(file, scoring), "shift in one of the two places")
 
 
-def _model(file: Reading, met: Meeting) -> str:
+def _model(file: Reading, scoring: Scoring) -> str:
     """What reads, where the loss can see it."""
-    near = [each for each in met.way if file.function(each) is file.function(met.loss)]
-    return file.text((near or met.way)[-1].func)
+    near = [each for each in scoring.way if file.function(each) is file.function(scoring.loss)]
+    return file.text((near or scoring.way)[-1].func)
 
 
-def _place(file: Reading, met: Meeting) -> ast.expr:
+def _place(file: Reading, scoring: Scoring) -> ast.expr:
     """The loss, or the call that brings to it what was shifted before."""
-    function = file.function(met.loss)
-    here = [each for each in (*met.targets.steps, *met.read.steps) if file.function(each) is function]
-    everything = (*met.targets.steps, *met.read.steps)
-    return met.caller.call if met.caller is not None and len(here) < len(everything) else met.loss
+    function = file.function(scoring.loss)
+    here = [each for each in (*scoring.targets.steps, *scoring.read.steps) if file.function(each) is function]
+    everything = (*scoring.targets.steps, *scoring.read.steps)
+    return scoring.caller.call if scoring.caller is not None and len(here) < len(everything) else scoring.loss
 
 
-def _notes(file: Reading, met: Meeting) -> tuple[str, ...]:
+def _notes(file: Reading, scoring: Scoring) -> tuple[str, ...]:
     shown: dict[str, None] = {}
-    for word, found in (("read", met.read), ("targets", met.targets)):
+    for word, found in (("read", scoring.read), ("targets", scoring.targets)):
         for each in reversed(found.steps):
             shown[f"{word}, line {each.lineno}: {file.text(each)}"] = None
     return tuple(shown)

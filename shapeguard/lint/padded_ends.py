@@ -7,7 +7,6 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from shapeguard.lint.averages import enclosing
 from shapeguard.lint.masks import mask_of, named_mask
 from shapeguard.lint.padding import is_pad, summed_row
 from shapeguard.lint.pooling import KEYS, is_unread, masked_states, unread
@@ -77,9 +76,9 @@ def _of_padded(file: Reading, node: ast.Subscript, given: Given) -> Iterator[End
 
 def _of_told(file: Reading, node: ast.Subscript) -> Iterator[End]:
     """The last step of what an encoder of torch gives that is told the padding, in a file that puts it at the end."""
-    function = enclosing(file, node)
+    function = file.named_function(node)
     states = masked_states(file, node.value) if "key_padding_mask" in file.source.text else None
-    if states is None or isinstance(function, ast.Lambda | None) or _CONTINUES.search(function.name):
+    if states is None or function is None or _CONTINUES.search(function.name):
         return
     if not any((each.arg or "") in KEYS for each in states.call.keywords) or "batch_first=True" not in file.source.text:
         return
@@ -127,7 +126,7 @@ def _calls_with(file: Reading, name: str) -> Iterator[ast.Call]:
 
 def _counts_tokens(file: Reading, node: ast.expr) -> bool:
     """Whether it is `(ids != 0).sum(1)`, or the sum of a mask."""
-    counted = summed_row(file.origin(node))
+    counted = summed_row(file, file.origin(node))
     match counted:
         case None:
             return False
@@ -154,7 +153,7 @@ def _final_states(file: Reading, statement: ast.Assign, layers: Recurrences) -> 
 
 def _padded(file: Reading, given: Given) -> str | None:
     """What tells that a recurrent layer reads padded rows, and isn't told of it."""
-    call, function = given.call, enclosing(file, given.call)
+    call, function = given.call, file.named_function(given.call)
     if given.is_packed or function is None or not call.args:
         return None
     made = _pad_sequence(file, call.args[0], _DEEPEST)
@@ -188,7 +187,7 @@ def _pad_sequence(file: Reading, node: ast.expr, left: int) -> ast.Call | None:
 
 def _only_fills(file: Reading, function: Function, call: ast.Call) -> str | None:
     """A mask that a function is given and reads in nothing but the input of a layer."""
-    if isinstance(function, ast.Lambda) or _packs(function):
+    if _packs(function):
         return None
     for each in function.args.args:
         mask = named_mask(each.arg, each.arg)
@@ -213,13 +212,11 @@ def _inputs(file: Reading, node: ast.expr, left: int) -> Iterator[ast.expr]:
 
 def _softmaxes(file: Reading, call: ast.Call) -> Iterator[End]:
     """Weights of the steps, one number for each, in a function that doesn't read its mask."""
-    function = enclosing(file, call)
+    function = file.named_function(call)
     names = [] if function is None else unread(function)
     if not names:
         return
-    is_function = file.full_name(call.func) is not None
-    of = call.args[0] if is_function and call.args else getattr(call.func, "value", None)
-    place = number(argument(call, int(is_function), "dim"))
+    of, place = file.given(call, 0, "input"), number(file.given(call, 1, "dim"))
     if of is None or place not in _STEPS:
         return
     scores = file.origin(of)

@@ -9,7 +9,11 @@ from shapeguard.lint.reading import Reading, argument, last_name, number, receiv
 
 _PAD = re.compile(r"^pad(ding)?(_token)?(_id|_idx|_index)?$")
 _EOS = re.compile(r"^(eos|eot|eod)(_token)?(_id|_idx|_index)?$", re.IGNORECASE)
-_ROW_AXES = frozenset({-1, 1})
+_GENERATES = re.compile(
+    r"generat|sampl|decod|beam|next|prefill|prepare|cache|^(score|step|forward_step|predict)|_step$"
+)
+ROW_AXES = frozenset({-1, 1})
+"""Along which the tokens of one text stand."""
 
 
 def sides(file: Reading) -> frozenset[str]:
@@ -60,6 +64,11 @@ def _pads_several(file: Reading, call: ast.Call) -> bool:
         case ast.Constant() | ast.JoinedStr() | ast.List(elts=[_]):
             return False
     return True
+
+
+def is_generating(name: str) -> bool:
+    """Whether a function of this name goes on with texts, each of whose last positions is a token."""
+    return bool(_GENERATES.search(name))
 
 
 def is_pad(node: ast.expr) -> bool:
@@ -145,19 +154,21 @@ def pad_test(node: ast.expr, *, equal: bool) -> tuple[ast.expr, ast.expr] | None
     return found if found is not None and is_pad(found[1]) else None
 
 
-def summed_row(node: ast.expr) -> ast.expr | None:
-    """`mask` of `mask.sum(dim=1)`, and of `torch.sum(mask, -1).long()`."""
+def along_row(file: Reading, node: ast.expr, name: str) -> ast.expr | None:
+    """`mask` of `mask.sum(dim=1)` and of `torch.sum(mask, -1)`, where the step is called `sum`."""
+    if not isinstance(node, ast.Call) or last_name(node.func) != name:
+        return None
+    return file.given(node, 0, "input") if number(file.given(node, 1, "dim", "axis")) in ROW_AXES else None
+
+
+def summed_row(file: Reading, node: ast.expr) -> ast.expr | None:
+    """The same of a sum, as integers too: `mask.sum(dim=1).long()`."""
     while isinstance(node, ast.Call) and last_name(node.func) in {"int", "long", "to"}:
         inner = receiver(node)
         if inner is None:
             return None
         node = inner
-    match node:
-        case ast.Call(func=ast.Attribute(value=ast.Name(id="torch"), attr="sum")):
-            return argument(node, 0, "input") if number(argument(node, 1, "dim", "axis")) in _ROW_AXES else None
-        case ast.Call(func=ast.Attribute(value=owner, attr="sum")):
-            return owner if number(argument(node, 0, "dim", "axis")) in _ROW_AXES else None
-    return None
+    return along_row(file, node, "sum")
 
 
 def less_one(node: ast.expr) -> ast.expr | None:
@@ -170,18 +181,16 @@ def less_one(node: ast.expr) -> ast.expr | None:
 
 def is_index(file: Reading, node: ast.expr) -> bool:
     """Whether a value is used to index or to gather, as far as it is followed."""
-    waiting, seen = [node], 0
-    while waiting and seen < 40:  # noqa: PLR2004 - a value with so many uses is no index
-        each = waiting.pop()
-        seen += 1
+
+    def onward(each: ast.AST) -> ast.AST | None:
         around = file.parent(each)
+        leads = ast.Attribute | ast.BinOp | ast.Tuple | ast.keyword | ast.Subscript | ast.Call
+        return around if isinstance(around, leads) else None
+
+    for each, around in file.reads_beyond(node, onward):
         match around:
             case ast.Subscript(slice=index) if index is each:
                 return True
             case ast.Call(func=func) if last_name(func) in {"gather", "index_select", "take_along_dim"}:
                 return True
-            case ast.Attribute() | ast.BinOp() | ast.Tuple() | ast.keyword() | ast.Subscript() | ast.Call():
-                waiting.append(around)  # type: ignore[arg-type] # a keyword leads on like an expression
-            case ast.Assign(targets=[ast.Name() as target]):
-                waiting += file.uses(target)
     return False

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from shapeguard.lint.binding import bindings_seen
 from shapeguard.lint.masks import is_lengths_name, mask_of, named_mask
 from shapeguard.lint.padding import padding_tokenizer
-from shapeguard.lint.reading import Function, Reading, argument, is_self, last_name, number
+from shapeguard.lint.reading import Function, Reading, is_self, last_name, number
 
 _NO_STATES = re.compile(
     r"attn|attention|weight|score|prob|img|image|patch|pixel|map|head|pool|corr|sim|logit|loss|energ"
@@ -91,8 +91,8 @@ def _of_call(file: Reading, call: ast.Call, left: int) -> MaskedStates | None:
     for value in (*(each.value for each in call.keywords if _TELLS.search(each.arg or "")), *call.args[1:]):
         mask = mask_of(file, value)
         if mask is not None and (mask.padding or value not in call.args):
-            return MaskedStates(call, {mask.name, *_names(value)}, f"`{mask.name}` tells `{file.text(call.func)}`")
-    tokenizer = _padded_by(file, call)
+            return MaskedStates(call, {mask.name, *_names(value)}, f"`{mask.name}` marks")
+    tokenizer = padded_by(file, call)
     if tokenizer is not None:
         return MaskedStates(call, {"attention_mask"}, f"`{file.text(tokenizer.func)}` puts behind shorter texts")
     if isinstance(call.func, ast.Attribute) and len(call.args) == 1 and not call.keywords:
@@ -116,15 +116,11 @@ def _names(node: ast.expr) -> set[str]:
     return {each.id for each in ast.walk(node) if isinstance(each, ast.Name)}
 
 
-def _padded_by(file: Reading, call: ast.Call) -> ast.Call | None:
+def padded_by(file: Reading, call: ast.Call) -> ast.Call | None:
     """The tokenizer's call whose padded batch a model reads."""
     given = [*call.args[:1], *(each.value for each in call.keywords if each.arg in {None, "input_ids"})]
-    found = argument(call, 0, "input_ids")
-    for each in given if found is not None or given else []:
-        made = padding_tokenizer(file, each)
-        if made is not None:
-            return made
-    return None
+    made = (padding_tokenizer(file, each) for each in given)
+    return next((each for each in made if each is not None), None)
 
 
 def unread(function: Function) -> list[str]:
@@ -140,7 +136,7 @@ def unread(function: Function) -> list[str]:
 
 def is_unread(name: str, function: Function) -> bool:
     """Whether a function has a parameter without a default of this name, and no other word of it."""
-    if isinstance(function, ast.Lambda) or any("overrid" in last_name(each) for each in decorators(function)):
+    if isinstance(function, ast.Lambda) or any("overrid" in last_name(each) for each in _decorators(function)):
         return False
     plain = [*function.args.posonlyargs, *function.args.args]
     asked = plain[: len(plain) - len(function.args.defaults)]
@@ -149,7 +145,7 @@ def is_unread(name: str, function: Function) -> bool:
     return not any(isinstance(each, ast.Name) and each.id == name for each in ast.walk(function))
 
 
-def decorators(function: ast.FunctionDef | ast.AsyncFunctionDef) -> list[ast.expr]:
+def _decorators(function: ast.FunctionDef | ast.AsyncFunctionDef) -> list[ast.expr]:
     """What decorates a function, without arguments."""
     return [each.func if isinstance(each, ast.Call) else each for each in function.decorator_list]
 

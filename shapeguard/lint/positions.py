@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 from shapeguard.lint.binding import Binding, bindings_seen
+from shapeguard.lint.losses import OF_ELEMENTS
 from shapeguard.lint.masks import mask_of
 from shapeguard.lint.reading import Reading, argument, is_self, last_name, number
 
@@ -16,13 +17,10 @@ _SAME = frozenset(
     "abs exp log log1p log2 clamp clamp_min clamp_max clip pow sqrt square neg float long int half double bfloat16 to"  # noqa: SIM905 - a list of so many words reads better so
     " type type_as bool detach clone contiguous cpu cuda sigmoid softmax log_softmax relu tanh nan_to_num round sign"
     " requires_grad_ dropout softplus logsigmoid gelu silu normalize layer_norm expm1 linear elu leaky_relu mul add sub"
-    " div eq ne gt lt ge le minimum maximum where smooth_l1_loss l1_loss mse_loss huber_loss kl_div logical_and"
-    " binary_cross_entropy binary_cross_entropy_with_logits isclose float_power masked_fill".split()
+    " div eq ne gt lt ge le minimum maximum where logical_and isclose float_power masked_fill".split()
 )
 """Methods and functions that give a value with the same axes, of which the last may have another size."""
-_LOSSES = frozenset(
-    "smooth_l1_loss l1_loss mse_loss huber_loss kl_div binary_cross_entropy binary_cross_entropy_with_logits".split()  # noqa: SIM905
-)
+_LOSSES = frozenset({*OF_ELEMENTS, "kl_div"})
 _REDUCTIONS = frozenset("sum mean max min argmax argmin logsumexp norm any all prod var std amax amin squeeze".split())  # noqa: SIM905
 _RESHAPES = frozenset({"view", "reshape", "flatten", "transpose", "permute", "swapaxes", "movedim"})
 _PICKS = frozenset({"masked_select", "nonzero", "masked_mean", "index_select"})
@@ -180,7 +178,7 @@ class _Follower:
         given = [*([] if owner is None else [owner]), *call.args]
         if (full is None and not is_method) or not given:
             return self._of_function(call)
-        if name in _SAME:
+        if name in _SAME | _LOSSES:
             return self._same(call, name, given, left)
         if name in _REDUCTIONS:
             return self._reduced(given, call, left)

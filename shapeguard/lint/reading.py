@@ -20,6 +20,9 @@ Function = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
 Node = TypeVar("Node", bound=ast.AST)
 
 _FUNCTIONS: frozenset[type[Function]] = frozenset({ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda})
+_NAMED_FUNCTIONS: frozenset[type[ast.FunctionDef | ast.AsyncFunctionDef]] = frozenset(
+    {ast.FunctionDef, ast.AsyncFunctionDef}
+)
 _CLASSES = frozenset({ast.ClassDef})
 _HOLD_NO_NODE = frozenset({"ctx", "op", "ops", "type_ignores", "id", "attr", "arg", "module", "level", "kwd_attrs"})
 """Fields of texts, numbers, and nodes that have no place."""
@@ -31,8 +34,10 @@ _FIELDS: dict[type[ast.AST], tuple[str, ...]] = {
 """Type -> the fields that may hold nodes, the last one first."""
 
 
-MOST_STEPS = 200_000
+_MOST_STEPS = 200_000
 """That a rule may ask of one file; no file of 18 large packages takes 5,000."""
+_MOST_READS = 40
+"""A value that is read at more places is none that a rule asks for."""
 
 
 class TooLongError(Exception):
@@ -58,7 +63,7 @@ class Reading:
     def spend(self, steps: int = 1) -> None:
         """Count what is asked; raises TooLongError where that comes to no end, as it may in files that programs write."""
         self._spent += steps
-        if self._spent > MOST_STEPS:
+        if self._spent > _MOST_STEPS:
             raise TooLongError
 
     # What stands where.
@@ -122,6 +127,10 @@ class Reading:
             yield inner
             inner = self.parent(inner)
 
+    def is_in(self, node: ast.AST, outer: ast.AST) -> bool:
+        """Whether a node stands inside another one."""
+        return any(each is outer for each in self.around(node))
+
     def statement(self, node: ast.AST) -> ast.stmt:
         """The innermost statement that holds a node."""
         return next(each for each in (node, *self.around(node)) if isinstance(each, ast.stmt))
@@ -129,6 +138,10 @@ class Reading:
     def function(self, node: ast.AST) -> Function | None:
         """The innermost function around a node."""
         return self._nearest(node, _FUNCTIONS)
+
+    def named_function(self, node: ast.AST) -> ast.FunctionDef | ast.AsyncFunctionDef | None:
+        """The innermost function around a node that isn't a lambda."""
+        return self._nearest(node, _NAMED_FUNCTIONS)
 
     def scope(self, node: ast.AST) -> Function | ast.Module:
         """The innermost function around a node, or the file."""
@@ -217,6 +230,31 @@ class Reading:
                 found.append(name)
         return found
 
+    def reads(self, node: ast.expr) -> list[ast.expr]:
+        """Where a value is read: where it stands, and where the name is read that it is given."""
+        match self.parent(node):
+            case ast.Assign(targets=[ast.Name() as name]):
+                return [node, *self.uses(name)]
+        return [node]
+
+    def reads_beyond(
+        self, node: ast.expr, onward: Callable[[ast.AST], ast.AST | None]
+    ) -> Iterator[tuple[ast.AST, ast.AST | None]]:
+        """Where a value is read, each with what stands around it; `onward` says in what it goes on, through more names."""
+        waiting: list[ast.AST] = [node]
+        for _ in range(_MOST_READS):
+            if not waiting:
+                return
+            each = waiting.pop()
+            around = self.parent(each)
+            yield each, around
+            match around:
+                case ast.Assign(targets=[ast.Name() as name]):
+                    waiting += self.uses(name)
+                case _:
+                    further = onward(each)
+                    waiting += [] if further is None else [further]
+
     @cached_property
     def _loads(self) -> dict[tuple[ast.AST, str], list[ast.Name]]:
         """Scope and name -> where it is read in the scope."""
@@ -283,6 +321,16 @@ class Reading:
                 found.setdefault((owner, target.attr), []).append(given)
         return found
 
+    def given(self, call: ast.Call, position: int, *keywords: str) -> ast.expr | None:
+        """The argument of a function of torch; of a method, whose first one is its owner, the same.
+
+        `x` and `1` are the first and the second of `torch.sum(x, 1)` and of `x.sum(1)`.
+        """
+        if self.full_name(call.func) is not None:
+            return argument(call, position, *keywords) if self.is_torch(call, last_name(call.func)) else None
+        owner = receiver(call)
+        return owner if owner is None or position == 0 else argument(call, position - 1, *keywords)
+
     # What shapes they have.
 
     def tensor(self, node: ast.expr) -> Tensor | None:
@@ -331,3 +379,8 @@ def number(node: ast.expr | None) -> int | None:
         case ast.UnaryOp(op=ast.USub(), operand=ast.Constant(value=int(value))) if not isinstance(value, bool):
             return -value
     return None
+
+
+def is_hiding(call: ast.Call) -> bool:
+    """Whether a `*values` or `**options` hides some of what a call is given."""
+    return any(isinstance(each, ast.Starred) for each in call.args) or any(each.arg is None for each in call.keywords)

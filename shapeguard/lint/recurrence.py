@@ -10,7 +10,7 @@ from typing import Literal
 from shapeguard.lint.axis_names import KEEPING_LAYERS, RECURRENT
 from shapeguard.lint.layouts import BATCH_FIRST, layout_of
 from shapeguard.lint.making import functions_called, makers, returned
-from shapeguard.lint.reading import Reading, argument, last_name, number, receiver
+from shapeguard.lint.reading import Reading, argument, is_hiding, last_name, number, receiver
 
 _KEEPS = frozenset({"contiguous", "clone", "detach", "to", "float", "relu", "tanh", "dropout", "gelu", "cuda", "cpu"})
 _TRANSPOSES = {("transpose", (0, 1)), ("transpose", (1, 0)), ("swapaxes", (0, 1)), ("permute", (1, 0, 2))}
@@ -171,22 +171,9 @@ def _path(target: ast.expr, sought: ast.AST) -> list[int] | None:
     return None
 
 
-def directions(made: ast.Call) -> int | None:
-    """How many directions a recurrent layer has; None where that is an option."""
-    both = argument(made, 7 if last_name(made.func) == "RNN" else 6, "bidirectional")
-    if any(each.arg is None for each in made.keywords) or any(isinstance(each, ast.Starred) for each in made.args):
-        return None
-    match both:
-        case None | ast.Constant(value=False):
-            return 1
-        case ast.Constant(value=True):
-            return 2
-    return None
-
-
 def stacked(file: Reading, made: ast.Call) -> int | None:
     """How many layers a recurrent layer has: what is written, or the default of the parameter that says it."""
-    if any(each.arg is None for each in made.keywords) or any(isinstance(each, ast.Starred) for each in made.args):
+    if is_hiding(made):
         return None
     layers = argument(made, 2, "num_layers")
     if layers is None:

@@ -61,9 +61,5 @@ def _reads(file: Reading, target: ast.Name) -> list[ast.Name]:
     return [
         each
         for each in file.all(ast.Name)
-        if each.id == target.id and isinstance(each.ctx, ast.Load) and _is_in(file, each, file.scope(target))
+        if each.id == target.id and isinstance(each.ctx, ast.Load) and file.is_in(each, file.scope(target))
     ]
-
-
-def _is_in(file: Reading, node: ast.AST, scope: ast.AST) -> bool:
-    return any(each is scope for each in file.around(node))

@@ -9,14 +9,21 @@ from collections.abc import Iterator
 from shapeguard.lint.columns import column_of
 from shapeguard.lint.making import returned
 from shapeguard.lint.only_model import called
-from shapeguard.lint.reading import Reading, argument, last_name, number
-from shapeguard.lint.thin import items_of
+from shapeguard.lint.reading import Reading, argument, last_name, number, receiver
+from shapeguard.lint.thin import SAME_AXES, items_of, thin
 from shapeguard.shapes.dim import as_int
 
 DEEPEST = 8
 _SEVERAL = re.compile(r"s$|ids|data|vec|embed|feat|coord|pos|box|image|text|token|seq|list")
 """Names of what is more than one number."""
+_ONE_FOR_ALL = re.compile(
+    r"\bself\b|\bnn\.|mean|std|bias|offset|scale|shift|center|atoms|support|grid|\bbins|bound|threshold|quantile"
+)
+"""What is flattened and isn't data: a model's own values, what is the same for every row, steps of a scale."""
 _SIZED = ("zeros", "ones", "empty", "rand", "randn")
+_OF_LISTS = frozenset({"tensor", "as_tensor"})
+_FLATTENS = frozenset({"view", "reshape", "flatten", "ravel"})
+_COUNTS = re.compile(r"\brange\(")
 _MODULES = frozenset({"torch", "nn", "F", "np", "math", "self", "len", "range", "super"})
 
 
@@ -32,7 +39,7 @@ def row_of(file: Reading, node: ast.expr, left: int = DEEPEST) -> ast.expr | Non
     match node:
         case ast.Name():
             return _of_name(file, node, left)
-        case ast.Call(func=func, args=[ast.ListComp(elt=element), *_]) if last_name(func) in {"tensor", "as_tensor"}:
+        case ast.Call(func=func, args=[ast.ListComp(elt=element), *_]) if last_name(func) in _OF_LISTS:
             return node if _is_singular(element) else None
         case ast.Call(func=func, args=[inner, *_]) if last_name(func) in {"cat", "concat"}:
             return _alike(file, items_of(file, inner), left)
@@ -40,6 +47,36 @@ def row_of(file: Reading, node: ast.expr, left: int = DEEPEST) -> ast.expr | Non
             owner = file.class_of(node)
             stored = [] if owner is None else file.assigned(owner, attribute)
             return node if len(stored) == 1 and _is_made_for_one_size(file, stored[0]) else None
+    return None
+
+
+def flattened(file: Reading, node: ast.expr, left: int = DEEPEST) -> ast.expr | None:
+    """Where data is flattened to a row that a value is made of, element by element: `y.view(-1)` of `0.5 * y.view(-1)`.
+
+    A model's own column, flattened, is no data: it may be meant to meet every other one.
+    """
+    file.spend()
+    made = file.origin(node)
+    if left <= 0 or thin(file, made) is not None:
+        return None
+    match made:
+        case ast.BinOp(left=first, op=op, right=second) if not isinstance(op, ast.MatMult):
+            if thin(file, first) is not None or thin(file, second) is not None:
+                return None
+            return flattened(file, first, left // 2) or flattened(file, second, left // 2)
+        case ast.Call(func=func, args=[ast.ListComp(elt=element) as items, *_]) if last_name(func) in _OF_LISTS:
+            return made if _is_singular(element) and not _COUNTS.search(file.text(items)) else None
+        case ast.Call(func=ast.Attribute(attr=name)):
+            is_function = file.full_name(made.func) is not None
+            owner = made.args[0] if is_function and made.args else receiver(made)
+            if owner is None:
+                return None
+            if name in SAME_AXES:
+                return flattened(file, owner, left - 1)
+            place = argument(made, 1 if is_function else 0, "dim")
+            is_row = number(place) == -1 if name == "squeeze" else name in _FLATTENS and column_of(file, made) == "row"
+            is_data = thin(file, owner) is None and not _ONE_FOR_ALL.search(file.text(file.origin(owner)))
+            return made if is_row and is_data else None
     return None
 
 

@@ -74,8 +74,8 @@ class Found:
 class Rule:
     """One pattern that is flagged.
 
-    The docstring of its module is its page: a first line that says the pattern, then the sections "What it does", "Why
-    is this bad?", "Example" and "Fix safety".
+    The docstring of its module is its page: a first line that says the pattern, then the sections "Example", "Why is this
+    bad?", "What it does" and "Fix safety".
     """
 
     code: ClassVar[str]

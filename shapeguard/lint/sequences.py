@@ -7,33 +7,12 @@ import re
 from dataclasses import dataclass
 from functools import lru_cache
 
+from shapeguard.lint.identity import name_of
 from shapeguard.lint.reading import Reading, argument, last_name, number
 
 KEEPS_THE_SEQUENCE = frozenset(
-    {
-        "clamp",
-        "clamp_min",
-        "clone",
-        "contiguous",
-        "cpu",
-        "cuda",
-        "detach",
-        "double",
-        "exp",
-        "float",
-        "half",
-        "int",
-        "log",
-        "log_softmax",
-        "long",
-        "masked_fill",
-        "requires_grad_",
-        "softmax",
-        "to",
-        "type",
-        "type_as",
-        "unsqueeze",
-    }
+    "clamp clamp_min clone contiguous cpu cuda detach double exp float half int log log_softmax long masked_fill"  # noqa: SIM905 - a list of so many words reads better so
+    " requires_grad_ softmax to type type_as unsqueeze".split()
 )
 """Methods and functions of torch that give a value with the same positions."""
 RESHAPES = frozenset({"flatten", "permute", "rearrange", "reshape", "squeeze", "swapaxes", "transpose", "view"})
@@ -68,7 +47,7 @@ def sequence(file: Reading, node: ast.expr, *, logits: bool = False, untouched: 
     """
     found = Sequence(node)
     for _ in range(_LONGEST):
-        if (found.cuts and _reshaped(found.root)) or (untouched and _replaces(found.root)):
+        if (found.cuts and is_reshaped(found.root)) or (untouched and _replaces(found.root)):
             return None
         inner = _inside(file, found.root)
         if inner is not None:
@@ -101,7 +80,7 @@ def uncut(file: Reading, node: ast.expr) -> ast.expr | None:
         node = inner
     rest = node
     for _ in range(_LONGEST):
-        if _reshaped(rest) or (isinstance(rest, ast.Subscript) and _takes_apart(rest)):
+        if is_reshaped(rest) or (isinstance(rest, ast.Subscript) and _takes_apart(rest)):
             return None
         made = _inside(file, rest) or file.origin(rest)
         if made is rest:
@@ -139,7 +118,8 @@ def _replaces(node: ast.expr) -> bool:
     return isinstance(node, ast.Call) and last_name(node.func) in {"clamp", "clamp_min", "masked_fill", "where"}
 
 
-def _reshaped(node: ast.expr) -> bool:
+def is_reshaped(node: ast.expr) -> bool:
+    """Whether a value may have its positions along another axis than what it is made of."""
     return isinstance(node, ast.Call) and last_name(node.func) in RESHAPES | {"unsqueeze"}
 
 
@@ -209,51 +189,6 @@ def has_slices(node: ast.Subscript) -> bool:
     return any(isinstance(each, ast.Slice) for each in ast.walk(node.slice))
 
 
-# Whose values are the same, and what they are called.
-
-
-def is_same(file: Reading, one: ast.expr, other: ast.expr) -> bool:
-    """Whether two expressions surely are the same value."""
-    match item_asked(one), item_asked(other):
-        case ast.Name(id=name), ast.Name(id=twin):
-            if name != twin:
-                return False
-            assert isinstance(one, ast.Name)
-            assert isinstance(other, ast.Name)
-            binding = file.definition(one)
-            return binding is file.definition(other) and (
-                binding is not None or not file.bindings(file.scope(one), name)
-            )
-        case ast.Attribute(attr=name, value=left), ast.Attribute(attr=twin, value=right):
-            return name == twin and is_same(file, left, right)
-        case (
-            ast.Subscript(slice=ast.Constant(value=key), value=left),
-            ast.Subscript(slice=ast.Constant(value=twin), value=right),
-        ):
-            return bool(key == twin) and is_same(file, left, right)
-        case ast.Subscript(slice=ast.Constant(value=key), value=left), ast.Attribute(attr=name, value=right):
-            return bool(key == name) and is_same(file, left, right)
-        case ast.Attribute(), ast.Subscript():
-            return is_same(file, other, one)
-    return False
-
-
-def item_asked(node: ast.expr) -> ast.expr:
-    """`batch["ids"]` for `batch.get("ids")`; any other expression as it is."""
-    match node:
-        case ast.Call(func=ast.Attribute(value=owner, attr="get"), args=[ast.Constant(value=str()) as key, *_]):
-            return ast.Subscript(owner, key, ast.Load())
-    return node
-
-
 def is_called_tokens(node: ast.expr) -> bool:
     """Whether the name of a value says that it is tokens: `input_ids`, `tokens`, `idx`."""
-    return bool(_TOKENS.search(role(node)))
-
-
-def role(node: ast.expr) -> str:
-    """The name by which a value is known: `labels` of `batch["labels"]`."""
-    match node := item_asked(node):
-        case ast.Subscript(slice=ast.Constant(value=str(key))):
-            return key
-    return last_name(node)
+    return bool(_TOKENS.search(name_of(node)))

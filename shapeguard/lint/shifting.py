@@ -8,8 +8,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
+from shapeguard.lint.identity import is_same
+from shapeguard.lint.losses import OF_CLASSES
 from shapeguard.lint.reading import Reading, argument, last_name, number, receiver
-from shapeguard.lint.sequences import Sequence, is_called_tokens, is_same, sequence
+from shapeguard.lint.sequences import Sequence, is_called_tokens, sequence
 
 _LOSS_NAMES = re.compile(r"^(ce|ce_loss|criterion|cross_entropy_loss|lm_loss|loss_fct|loss_fn|loss_func)$")
 _LIKE_A_LOSS = re.compile(r"loss|crit|(^|_)ce($|_)|entropy|nll|objective", re.IGNORECASE)
@@ -87,7 +89,7 @@ def sites(file: Reading) -> Iterator[tuple[ast.Call, ast.expr, ast.expr, bool]]:
         if name == "gather" or name.startswith("selective_log_softmax"):
             found = _gathered(file, call, name)
             gathers = True
-        elif is_token_loss(file, call):
+        elif _is_token_loss(file, call):
             found = argument(call, 0, "input"), argument(call, 1, "target")
             gathers = False
         else:
@@ -96,11 +98,11 @@ def sites(file: Reading) -> Iterator[tuple[ast.Call, ast.expr, ast.expr, bool]]:
             yield call, found[0], found[1], gathers
 
 
-def is_token_loss(file: Reading, call: ast.Call) -> bool:
+def _is_token_loss(file: Reading, call: ast.Call) -> bool:
     """Whether a call is of a cross-entropy, or of something that is called as one."""
     if isinstance(call.func, ast.Name | ast.Attribute) and not _LIKE_A_LOSS.search(last_name(call.func)):
         return False
-    if file.is_torch(call, "cross_entropy", "nll_loss"):
+    if file.is_torch(call, *OF_CLASSES):
         return True
     layer = call.func if isinstance(call.func, ast.Call) else file.layer(call.func)
     if layer is not None:
@@ -111,12 +113,10 @@ def is_token_loss(file: Reading, call: ast.Call) -> bool:
 def _gathered(file: Reading, call: ast.Call, name: str) -> tuple[ast.expr | None, ast.expr | None]:
     if name != "gather":
         return argument(call, 0, "logits"), argument(call, 1, "index")
-    function = file.is_torch(call, "gather")
-    scores = argument(call, 0, "input") if function else receiver(call)
-    if number(argument(call, 1 if function else 0, "dim")) not in {-1, 2}:
+    if number(file.given(call, 1, "dim")) not in {-1, 2}:
         return None, None
-    index = argument(call, 2 if function else 1, "index")
-    return scores, None if index is None else _flat_index(index)
+    index = file.given(call, 2, "index")
+    return file.given(call, 0, "input"), None if index is None else _flat_index(index)
 
 
 def _flat_index(index: ast.expr) -> ast.expr | None:

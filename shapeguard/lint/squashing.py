@@ -117,7 +117,7 @@ def _last_of_call(file: Reading, call: ast.Call, index: int | None, left: int) -
 
 
 def _last_of_torch(file: Reading, call: ast.Call, full: str, index: int | None, left: int) -> Squashed | None:
-    top, _, name = full.partition(".")[0], "", full.rpartition(".")[2]
+    top, name = full.partition(".")[0], full.rpartition(".")[2]
     if top != "torch" or not call.args:
         return None
     if name in _FUNCTIONS:

@@ -174,14 +174,14 @@ def _seen(file: Reading, value: ast.expr) -> Meant | None:
 def _of_call(file: Reading, call: ast.Call) -> Meant | None:
     name, text = last_name(call.func), file.text(call)
     if name in {"matmul", "bmm"}:
-        left, right = _given(file, call, 0, "input"), _given(file, call, 1, "mat2", "other")
+        left, right = file.given(call, 0, "input"), file.given(call, 1, "mat2", "other")
         return None if left is None or right is None else _of_product(file, left, right, text)
     if name == "gather":
         return _of_gather(file, call, text)
     if name == "stack":
         return _of_stacked(file, call)
     if name == "unsqueeze":
-        axis = number(_given(file, call, 1, "dim"))
+        axis = number(file.given(call, 1, "dim"))
         return Meant((axis,), f"`{text}` has put axis {axis} in") if axis else None
     if name in {"view", "reshape"} and len(call.args) > 1 and number(call.args[-1]) == 1:
         return Meant((-1,), f"`{text}` ends in an axis of size 1")
@@ -190,18 +190,11 @@ def _of_call(file: Reading, call: ast.Call) -> Meant | None:
     return _of_kept(file, call)
 
 
-def _given(file: Reading, call: ast.Call, position: int, *keywords: str) -> ast.expr | None:
-    """The argument of a function of torch; of a method, whose first one is its owner, the same."""
-    if file.full_name(call.func) is not None or not isinstance(call.func, ast.Attribute):
-        return argument(call, position, *keywords)
-    return argument(call, position - 1, *keywords) if position else call.func.value
-
-
 def _of_resized(file: Reading, call: ast.Call) -> Meant | None:
     inner = source(file, call.args[0])
     if not isinstance(inner, ast.Call) or last_name(inner.func) != "unsqueeze":
         return None
-    is_second = number(_given(file, inner, 1, "dim")) == 1
+    is_second = number(file.given(inner, 1, "dim")) == 1
     return Meant((1,), f"`{file.text(inner)}` has put axis 1 in") if is_second else None
 
 
@@ -217,15 +210,15 @@ def _of_one_label(file: Reading, node: ast.expr) -> Meant | None:
 def _of_kept(file: Reading, call: ast.Call) -> Meant | None:
     """What reduces an axis and keeps it, or keeps one place of it."""
     if last_name(call.func) == "topk":
-        if number(_given(file, call, 1, "k")) != 1:
+        if number(file.given(call, 1, "k")) != 1:
             return None
-        given = _given(file, call, 2, "dim")
+        given = file.given(call, 2, "dim")
         axis = -1 if given is None else number(given)
         return Meant((axis,), f"`{file.text(call)}` has one place along axis {axis}") if axis else None
     kept = next((each.value for each in call.keywords if each.arg == "keepdim"), None)
     if not (isinstance(kept, ast.Constant) and kept.value is True):
         return None
-    axis = number(_given(file, call, 1, "dim", "axis"))
+    axis = number(file.given(call, 1, "dim", "axis"))
     return Meant((axis,), f"`{file.text(call)}` keeps axis {axis}") if axis else None
 
 
@@ -234,7 +227,7 @@ def _new_axis(file: Reading, value: ast.expr) -> int | None:
     node = file.origin(value)
     match node:
         case ast.Call(func=ast.Attribute(attr="unsqueeze")):
-            return number(_given(file, node, 1, "dim"))
+            return number(file.given(node, 1, "dim"))
         case ast.Call(func=ast.Attribute(attr="view" | "reshape"), args=[*_, last]) if number(last) == 1:
             return -1
         case ast.Subscript(slice=ast.Tuple(elts=parts)):
@@ -259,7 +252,7 @@ def _of_product(file: Reading, left: ast.expr, right: ast.expr, text: str) -> Me
 
 def _of_gather(file: Reading, call: ast.Call, text: str) -> Meant | None:
     """What is gathered is shaped as the index."""
-    index = _given(file, call, 2, "index")
+    index = file.given(call, 2, "index")
     axis = None if index is None else _new_axis(file, index)
     if index is None or not axis:
         return None
@@ -313,7 +306,7 @@ def _is_setting(file: Reading, size: ast.Name) -> bool:
 def _of_stacked(file: Reading, call: ast.Call) -> Meant | None:
     """Of a list of what a model gives for one example at a time, stacked."""
     items = file.origin(call.args[0]) if call.args else None
-    axis = _given(file, call, 1, "dim")
+    axis = file.given(call, 1, "dim")
     if items is None or (axis is not None and number(axis) != 0) or not isinstance(call.args[0], ast.Name):
         return None
     scope, name = file.scope(call), call.args[0].id
@@ -343,7 +336,7 @@ def _batch_of_one(file: Reading, value: ast.expr) -> ast.expr | None:
 def _is_new_batch(file: Reading, node: ast.expr) -> bool:
     match node:
         case ast.Call(func=ast.Attribute(attr="unsqueeze")):
-            return number(_given(file, node, 1, "dim")) == 0
+            return number(file.given(node, 1, "dim")) == 0
         case ast.Subscript(slice=ast.Constant(value=None)):
             return True
     return False

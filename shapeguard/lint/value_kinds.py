@@ -1,4 +1,4 @@
-"""What the numbers of a tensor mean: logits, probabilities, their logarithms, one-hot rows, numbers of classes."""
+"""What the numbers of a tensor mean: logits, probabilities, their logarithms, one-hot rows, class indices."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
 from shapeguard.lint.binding import bindings_seen
+from shapeguard.lint.identity import name_of
 from shapeguard.lint.making import class_named, functions_called, is_changed_in_place, makers, returned
 from shapeguard.lint.only_model import called
 from shapeguard.lint.reading import Reading, argument, last_name, number
-from shapeguard.lint.sequences import role
 from shapeguard.lint.squashing import squashed
 
 Kind: TypeAlias = Literal["logits", "probabilities", "log-probabilities"]
@@ -114,7 +114,7 @@ def _by_name(file: Reading, node: ast.expr) -> Meaning | None:
                 node = inner
             case _:
                 break
-    name = role(node)
+    name = name_of(node)
     if _LOGITS.search(name) and not _MADE_OF_LOGITS.search(name) and not _may_be_squashed(file, node):
         return Meaning("logits", None)
     if _PROBABILITIES.search(name) and "log" not in name and not _may_be_raw(file, node):

@@ -36,7 +36,7 @@ def weighed(file: Reading, loss: Loss) -> Iterator[Weighed]:
     """The products in which a loss that is averaged meets weights, and which are averaged or summed themselves."""
     if loss.options.keys() & {"reduction", "reduce", "size_average"} or _has_more(loss):
         return
-    for place in _places(file, loss.call):
+    for place in file.reads(loss.call):
         match file.parent(place):
             case ast.BinOp(left=left, op=ast.Mult(), right=right) as product:
                 weight = right if left is place else left
@@ -53,16 +53,9 @@ def _has_more(loss: Loss) -> bool:
     return len(loss.call.args) > 2 or any(each.arg is None for each in (*loss.call.keywords, *loss.made.keywords))  # noqa: PLR2004 - prediction and target
 
 
-def _places(file: Reading, call: ast.Call) -> list[ast.expr]:
-    match file.parent(call):
-        case ast.Assign(targets=[ast.Name() as target], value=value) if value is call:
-            return list(file.uses(target))
-    return [call]
-
-
 def _whole(file: Reading, product: ast.BinOp) -> ast.Call | None:
     """The mean or sum over all of a product, on the spot or of the name that it is given."""
-    for place in (product, *_named(file, product)):
+    for place in file.reads(product):
         match file.parent(place):
             case ast.Attribute(attr=name) as method if name in _WHOLE:
                 call = file.parent(method)
@@ -71,13 +64,6 @@ def _whole(file: Reading, product: ast.BinOp) -> ast.Call | None:
             case ast.Call(args=[only], keywords=[]) as call if only is place and file.is_torch(call, *_WHOLE):
                 return call
     return None
-
-
-def _named(file: Reading, product: ast.BinOp) -> list[ast.Name]:
-    match file.parent(product):
-        case ast.Assign(targets=[ast.Name() as target]):
-            return file.uses(target)
-    return []
 
 
 def _of_rows(file: Reading, weight: ast.expr, loss: Loss) -> str | None:

@@ -1,10 +1,36 @@
 """A sum or list of losses in a training loop, each with the graph that made it.
 
-## What it does
+## Example
 
-Flags `total += loss` and `losses.append(loss)` in a loop in which `backward` is called on that loss and an optimizer
-steps, if the sum or list was made before the loop and `backward` is never called on it. A loss that is one of the terms
-of what `backward` is called on counts too.
+    import torch.nn.functional as F
+
+
+    def train_epoch(model, loader, optimizer):
+        total = 0.0
+        for inputs, targets in loader:
+            loss = F.mse_loss(model(inputs), targets)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            total += loss
+        return total / len(loader)
+
+The check says:
+
+    example.py:11:9 SG601 [*] accumulated-loss: `total` keeps the graph of each `loss`, and memory grows with each step of the loop
+        fix: Keep the number without its graph: `loss.detach()`
+
+Use instead:
+
+    def train_epoch(model, loader, optimizer):
+        total = 0.0
+        for inputs, targets in loader:
+            loss = F.mse_loss(model(inputs), targets)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            total += loss.detach()
+        return total / len(loader)
 
 ## Why is this bad?
 
@@ -12,22 +38,16 @@ A loss holds on to the graph of its step. `backward` frees the big buffers in it
 on to themselves: memory grows with each step, by about 30 kB for a net of twenty linear layers, until a long epoch ends
 in "out of memory".
 
-## Example
+## What it does
 
-    for batch in loader:
-        loss = model(batch)
-        loss.backward()
-        optimizer.step()
-        total += loss
-
-Use instead:
-
-        total += loss.detach()
+Marks `total += loss` and `losses.append(loss)` in a loop that calls `backward` on that loss and steps an optimizer, if
+`total` or `losses` was made before the loop and `backward` is never called on it. A loss that is one of the terms of
+what `backward` is called on counts too.
 
 ## Fix safety
 
-The fix adds `.detach()`, which gives the same number and waits for nothing: it is safe. `.item()` gives a Python number,
-and waits for the GPU.
+The fix adds `.detach()`, which gives the same number and waits for nothing: it is safe, and `--fix` makes it. `.item()`
+gives a Python number, and waits for the GPU.
 """
 
 from __future__ import annotations
@@ -35,7 +55,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 
-from shapeguard.lint.looping import Loop, is_in, kept, loop_around, tensors_in
+from shapeguard.lint.looping import Loop, kept, loop_around, tensors_in
 from shapeguard.lint.reading import Reading, last_name
 from shapeguard.lint.rule import Found, Repair, Replacement, Rule
 
@@ -309,7 +329,7 @@ def _learned(file: Reading, loop: Loop) -> set[_Key]:
     """What `backward` is called on in a loop, and the losses that this is the sum of."""
     found: set[_Key] = set()
     for call, roots in _backwards(file):
-        if last_name(call.func) == "grad" or loop_around(file, call) is None or not is_in(file, call, loop):
+        if last_name(call.func) == "grad" or loop_around(file, call) is None or not file.is_in(call, loop):
             continue
         if call.keywords:
             return set()  # the graph is to live longer
@@ -348,7 +368,7 @@ def _key(file: Reading, node: ast.Name | ast.Attribute) -> _Key | None:
 
 def _steps(file: Reading, loop: Loop) -> bool:
     """Whether a loop is one over batches: an optimizer makes a step in it."""
-    return any(is_in(file, call, loop) for call in file.calls(*_STEPS))
+    return any(file.is_in(call, loop) for call in file.calls(*_STEPS))
 
 
 def _is_learned_from(file: Reading, place: ast.Name) -> bool:

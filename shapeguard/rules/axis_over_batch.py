@@ -1,36 +1,53 @@
 """A softmax, an argmax, a mean or a recurrence that runs over the batch.
 
-## What it does
+## Example
 
-Flags steps along axis 0 where that is the batch, and another axis is meant:
+    import torch.nn.functional as F
+    from torch import nn
 
-- `softmax(dim=0)`, `nn.Softmax(dim=0)`, `argmax(dim=0)`, `max(0)` of what a model says of a batch;
-- `F.normalize(x, dim=0)` of rows that meet in `x @ y.T`, there or in a caller of the function that returns them;
-- `(x - x.mean(0)) / x.std(0)` and `x.mean(0)` before a linear layer, of `(batch, time, features)`;
-- a loop over steps that counts, or indexes, the axis of the batch: `for t in range(steps): h = cell(x[t], h)` where `x` is
-  `(batch, steps, ...)`; `cumsum(0)` of `(batch, time)`.
 
-That axis 0 is the batch is read from a loss over classes that takes the same value, from the loop over a data loader, from
-the layers before, and from the names that the code gives sizes.
+    class Classifier(nn.Module):
+        def __init__(self, features, classes):
+            super().__init__()
+            self.fc = nn.Linear(features, classes)
+
+        def forward(self, images):
+            logits = self.fc(images.flatten(1))
+            return F.softmax(logits, dim=0)
+
+The check says:
+
+    example.py:12:16 SG206 axis-over-batch: `F.softmax(logits, dim=0)` runs over the batch: axis 0 of `logits` is that of the examples
+        logits: (batch, feature)
+        fix: Name the last axis: `-1` (unsafe)
+
+Use instead:
+
+    def forward(self, images):
+        logits = self.fc(images.flatten(1))
+        return F.softmax(logits, dim=-1)
 
 ## Why is this bad?
 
 Nothing fails: a softmax over any axis sums to one. What is said of one example then depends on which others are in its
 batch, and a batch of one gives 1 for every class.
 
-## Example
+## What it does
 
-    logits = self.fc(x.flatten(1))
-    return F.softmax(logits, dim=0)
+Marks a step along axis 0 where that is the batch and another axis is meant:
 
-Use instead:
+- `softmax(dim=0)`, `nn.Softmax(dim=0)`, `argmax(dim=0)`, `max(0)` of a model's output for a batch;
+- `F.normalize(x, dim=0)` of rows later compared by `x @ y.T`, there or in a caller of the function that returns them;
+- `(x - x.mean(0)) / x.std(0)`, and `self.fc(x.mean(0))`, of `(batch, time, features)`;
+- `for t in range(steps): h = cell(x[t], h)` where `x` is `(batch, steps, ...)`;
+- `rewards.cumsum(0)` of `(batch, time)`.
 
-    logits = self.fc(x.flatten(1))
-    return F.softmax(logits, dim=1)
+That axis 0 is the batch is read from a loss that takes the same value, from the loop over a data loader, from the
+layers before, and from the names of sizes.
 
 ## Fix safety
 
-The fix names the last axis, or the axis of the steps. It changes the result, as it is meant to: it is unsafe.
+The fix names the last axis, or the axis of the steps. Unsafe: it changes the result, on purpose.
 """
 
 from __future__ import annotations
@@ -44,9 +61,10 @@ from shapeguard.lint.batches import Batches
 from shapeguard.lint.form import OPEN, Form, part_of
 from shapeguard.lint.forms import KEEPS, Forms
 from shapeguard.lint.layer_forms import through
+from shapeguard.lint.losses import OF_CLASSES
 from shapeguard.lint.making import functions_called
 from shapeguard.lint.only_model import called
-from shapeguard.lint.reading import Reading, argument, last_name, number, receiver
+from shapeguard.lint.reading import Reading, argument, last_name, number
 from shapeguard.lint.rule import Argument, Change, Found, Repair, Replacement, Rule
 
 _SOFTMAXES = ("softmax", "log_softmax", "softmin")
@@ -224,13 +242,7 @@ class AxisOverBatch(Rule):
 
 def _over(file: Reading, call: ast.Call) -> tuple[ast.expr | None, ast.expr | None]:
     """What a method or function of torch is applied to, and along which axis."""
-    is_function = file.full_name(call.func) is not None
-    if is_function and not file.is_torch(call, last_name(call.func)):
-        return None, None
-    after = 1 if last_name(call.func) == "topk" else 0
-    if is_function:
-        return argument(call, 0, "input"), argument(call, 1 + after, "dim")
-    return receiver(call), argument(call, after, "dim")
+    return file.given(call, 0, "input"), file.given(call, 2 if last_name(call.func) == "topk" else 1, "dim")
 
 
 def _last_axis(call: ast.Call, dim: ast.expr) -> Repair:
@@ -259,7 +271,7 @@ def _scored_result(file: Reading, batches: Batches, call: ast.Call) -> ast.Call 
         case ast.Assign(targets=[ast.Name() as name]):
             found = (batches.scored(each) for each in file.uses(name))
             return next((each for each in found if each is not None), None)
-        case ast.Call() as loss if file.is_torch(loss, "nll_loss", "cross_entropy") and loss.args[:1] == [call]:
+        case ast.Call() as loss if file.is_torch(loss, *OF_CLASSES) and loss.args[:1] == [call]:
             return loss
     return None
 
@@ -273,14 +285,12 @@ def _is_of_classes(file: Reading, forms: Forms, batches: Batches, value: ast.exp
 
 
 def _is_compared(file: Reading, call: ast.Call) -> bool:
-    readers: list[ast.expr] = [call]
+    readers = file.reads(call)
     match file.parent(call):
-        case ast.Assign(targets=[ast.Name() as name]):
-            readers += file.uses(name)
         case ast.Assign(targets=[ast.Tuple(elts=[_, ast.Name() as name])]):
             readers += file.uses(name)
         case ast.Subscript() | ast.Attribute() as part:
-            readers += _read_at(file, part)
+            readers += file.reads(part)
     for each in readers:
         match file.parent(each):
             case ast.Compare(ops=[ast.Eq()]):
@@ -419,17 +429,9 @@ def _of_mean(file: Reading, forms: Forms, call: ast.Call) -> Iterator[Found]:
     yield Found(call, message, (reason,), repair=repair)
 
 
-def _read_at(file: Reading, node: ast.expr) -> list[ast.expr]:
-    """Where a value is read: where it stands, and where the name that it is given is read."""
-    match file.parent(node):
-        case ast.Assign(targets=[ast.Name() as name]):
-            return [node, *file.uses(name)]
-    return [node]
-
-
 def _standardised(file: Reading, value: ast.expr, call: ast.Call) -> ast.BinOp | None:
     """`(x - mean) / std`, of the same value, and by a deviation along the same axis."""
-    for each in _read_at(file, call):
+    for each in file.reads(call):
         match file.parent(each):
             case ast.BinOp(left=left, op=ast.Sub(), right=right) as centred if right is each:
                 outer = file.parent(centred)
@@ -445,7 +447,7 @@ def _pooled_later(file: Reading, forms: Forms, node: ast.expr) -> str | None:
     seen: set[ast.expr] = set()
     while waiting and len(seen) < _FARTHEST:
         value, is_mapped = waiting.pop()
-        for each in _read_at(file, value):
+        for each in file.reads(value):
             seen.add(each)
             parent = file.parent(each)
             if isinstance(parent, ast.Return) and isinstance(function := file.function(each), ast.FunctionDef):
@@ -466,7 +468,7 @@ def _pooled_later(file: Reading, forms: Forms, node: ast.expr) -> str | None:
 
 def _before_linear(file: Reading, call: ast.Call) -> bool:
     """Whether a value goes into a linear layer as it is."""
-    for each in _read_at(file, call):
+    for each in file.reads(call):
         outer = file.parent(each)
         if isinstance(outer, ast.Call) and each in outer.args and isinstance(outer.func, ast.Name | ast.Attribute):
             layer = file.layer(outer.func)
@@ -515,7 +517,7 @@ def _of_loop(file: Reading, forms: Forms, loop: ast.For) -> Iterator[Found]:
             repair = Repair(f"Index axis {place}", (change,)) if at == 0 and isinstance(part.slice, ast.Name) else None
             yield Found(part, message, (note,), repair=repair)
             return
-        if own == size and at == 0 and _steps_along_batch(file, loop, [given_name(each) for each in sizes]):
+        if own == size and at == 0 and _steps_along_batch(loop, [given_name(each) for each in sizes]):
             message = (
                 f"the loop over steps runs over the batch: axis 0 of `{file.text(part.value)}` is `{given_name(own)}`"
             )
@@ -573,7 +575,7 @@ def _place_of(index: ast.expr, name: str) -> int | None:
     return None
 
 
-def _steps_along_batch(file: Reading, loop: ast.For, sizes: list[str]) -> bool:
+def _steps_along_batch(loop: ast.For, sizes: list[str]) -> bool:
     """Whether a loop by the name of a step carries a value along an axis that is called a batch."""
     if not isinstance(loop.target, ast.Name) or loop.target.id not in _STEPS or len(sizes) < _MATRIX:
         return False
@@ -586,5 +588,4 @@ def _steps_along_batch(file: Reading, loop: ast.For, sizes: list[str]) -> bool:
             names = {each.id for each in ast.walk(statement.value) if isinstance(each, ast.Name)}
             if names & (stored - {loop.target.id}):
                 return True
-    del file
     return False

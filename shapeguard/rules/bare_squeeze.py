@@ -1,46 +1,56 @@
 """A squeeze that names no axis, where a batch of one loses its axis too.
 
-## What it does
+## Example
 
-Flags `.squeeze()` and `torch.squeeze(x)` without an axis:
+    import torch
+    import torch.nn.functional as F
 
-- as an error where it is seen that the value has a batch beside the axis that is meant, and what is done next needs the
-  batch's axis: `.size(0)`, `.shape[0]`, `len`, a loop, an index, `torch.cat`, another axis;
-- as a warning where what was stacked, or looked up for the best `k`, is then reduced over the axis that it has by that:
-  `stack(...).squeeze().mean(dim=0)`, `labels[scores.topk(k, 1).indices].squeeze().mode(dim=1)`;
-- as a warning where the rank of what is returned, stacked or multiplied then depends on the batch;
-- in preview everywhere else, but for what is surely harmless.
 
-A batch is seen by an axis of size 1 that stands at another place: behind a `Linear(..., 1)`, or one of as many outputs
-as a setting says, in a stack of what a model gives for one example at a time, behind an `unsqueeze`, a
-`keepdim=True`, a `gather`, a pooling to 1, in a shape that the code states. Otherwise the result of something that is
-called as models are (`model`, `critic`, `self.head`, `reward_model`, ...) is taken for a batch where its size is asked
-for, or where it stands in a loop over batches and what comes next fails; and so is what it is then used together with.
+    def reward_loss(model, tokens):
+        reward = model(**tokens).logits.squeeze()
+        target = torch.ones(reward.size(0))
+        return F.mse_loss(reward, target)
 
-Silent: arrays of other libraries, `.squeeze().item()` and other ways to a number, `.squeeze().view(-1)`, parameters,
-one example by itself (`model(x[None])`), tensors of one element, sound and pictures by their names, code that looks at
-the rank or for a batch of one. Positions (`nonzero`) and losses have rules of their own.
+The check says:
+
+    example.py:6:14 SG101 bare-squeeze: `reward` loses its batch axis where the batch is one, and `reward.size(0)` then fails
+        a batch of one becomes a scalar, for which torch says: Dimension specified as 0 but tensor has no dimensions
+        hint: name the axis: `.squeeze(-1)` or `[:, 0]`, or `.view(-1)` for one row
+
+Use instead:
+
+    def reward_loss(model, tokens):
+        reward = model(**tokens).logits.squeeze(-1)
+        target = torch.ones(reward.size(0))
+        return F.mse_loss(reward, target)
 
 ## Why is this bad?
 
 `.squeeze()` removes every axis of size 1. For 32 pairs `model(**tokens).logits` is `(32, 1)` and becomes `(32,)`; for
 the last pair of an epoch it is `(1, 1)` and becomes a scalar. Then `reward.size(0)` raises "Dimension specified as 0
-but tensor has no dimensions", `len` and a loop raise, and an index means another axis.
+but tensor has no dimensions", `len` and a loop raise, and `reward[0]` indexes another axis.
 
-## Example
+## What it does
 
-    reward = model(**tokens).logits.squeeze()
-    target = torch.ones(reward.size(0))
+Marks `.squeeze()` and `torch.squeeze(x)` of a value with a batch:
 
-Use instead:
+- as an error where what comes next needs the batch's axis: `reward.size(0)`, `len(reward)`, a loop, an index,
+  `torch.cat`;
+- as a warning where what was stacked or looked up is then reduced: `torch.stack(rows).squeeze().mean(dim=0)`;
+- as a warning where the number of axes of what is returned, stacked or multiplied depends on the batch;
+- in preview everywhere else, but for what is surely harmless.
 
-    reward = model(**tokens).logits.squeeze(-1)
-    target = torch.ones(reward.size(0))
+The batch is recognised by what makes the value, such as `nn.Linear(d, 1)` or `keepdim=True`, and where its size is
+asked for also by the name of what is called: `model`, `critic`, `self.head`. Left alone are `.squeeze().item()`,
+`.squeeze().view(-1)`, parameters, one example by itself (`model(x[None])`), and code that looks at the rank.
+`nonzero().squeeze()` is a `nonzero-squeeze`, a loss with one side squeezed a `one-sided-squeeze`; what one of the three
+reports isn't reported as `size-one` too.
 
 ## Fix safety
 
-The fix names the axis that is seen. Where other axes may be of size 1 by design the result changes, so the fix is
-unsafe; it is safe where the whole shape is stated. Where no axis is seen there is no fix.
+The fix names the axis of 1 where the code shows which it is. Where other axes may be of size 1 by design the result
+changes, so the fix is unsafe; it is safe where the whole shape is stated. Elsewhere, as in the example, there is no
+fix.
 """
 
 from __future__ import annotations

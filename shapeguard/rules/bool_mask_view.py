@@ -1,36 +1,53 @@
 """Values that a mask picked from padded rows, viewed as rows again.
 
-## What it does
+## Example
 
-Flags `hidden[mask].view(batch, ...)`, and the same with `reshape` and `masked_select`, where the mask tells real tokens
-from padding: it is named so (`attention_mask`, `padding_mask`, `pad_mask`, `loss_mask`), or made by comparing ids with
-a padding id, labels with -100, or positions with lengths. The batch is known by its name (`batch_size`, `bsz`) or as
-`x.size(0)`. And masks that compare the picked values themselves with a number: `points[points[..., 2] > ground]`. In
-preview: masks made by any other comparison of data, such as `scores > 0.5`, and masks that are parameters with a jaxtyping
-annotation.
+    from torch import Tensor
 
-Masks that pick as many values from each row by the way they are made, such as `~torch.eye(n).bool()`, and masks whose
-sums over rows are looked at in the same function are left alone.
+
+    def real_tokens(hidden: Tensor, attention_mask: Tensor, batch_size: int) -> Tensor:
+        tokens = hidden[attention_mask.bool()]
+        return tokens.view(batch_size, -1, hidden.size(-1))
+
+The check says:
+
+    example.py:6:12 SG204 bool-mask-view: `batch_size` rows can't be restored from `tokens`: `attention_mask` keeps as many values of a row as it has tokens
+        hint: `pad_sequence([row[keep] for row, keep in zip(hidden, attention_mask.bool())], batch_first=True)` keeps the rows apart
+
+Use instead:
+
+    from torch import Tensor
+    from torch.nn.utils.rnn import pad_sequence
+
+
+    def real_tokens(hidden: Tensor, attention_mask: Tensor) -> Tensor:
+        rows = [row[keep] for row, keep in zip(hidden, attention_mask.bool())]
+        return pad_sequence(rows, batch_first=True)
 
 ## Why is this bad?
 
 A mask over two axes joins them: `hidden[mask]` is `(n, d)`, where `n` counts the true values of the whole batch. The
-rows were of different lengths, and where one ended is forgotten. Viewed as `(batch, -1, d)`, it fails as soon as `n` is
-no multiple of the batch; where it happens to be one, tokens slip from each row into its neighbours. With a batch of one,
+rows were of different lengths, and the boundaries are lost. Viewed as `(batch, -1, d)`, it fails as soon as `n` is no
+multiple of the batch; where it happens to be one, tokens slip from each row into its neighbours. With a batch of one,
 or without padding, all is well.
 
-## Example
+## What it does
 
-    tokens = hidden[attention_mask.bool()].view(batch_size, -1, d)
+Marks `hidden[mask].view(batch, ...)`, `.reshape(batch, ...)` and the same of `masked_select`, with masks that may be
+true more often in one row than in another:
 
-Use instead:
+- those of padding by their names: `attention_mask`, `padding_mask`, `pad_mask`, `loss_mask`;
+- those of padding by what makes them: `ids != pad_id`, `labels != -100`, `positions < lengths[:, None]`;
+- comparisons of the picked values with a number: `points[points[..., 2] > ground]`.
 
-    rows = [row[keep] for row, keep in zip(hidden, attention_mask.bool())]
-    tokens = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True)
+The batch is known by its name (`batch_size`, `bsz`) or as `hidden.size(0)`. Left alone are masks that pick as many
+values from each row, such as `~torch.eye(n).bool()`, and masks whose sums over rows are looked at in the same function.
+In preview: masks made by any other comparison, such as `scores > 0.5`, and parameters `Bool[Tensor, "b n"]`.
 
 ## Fix safety
 
-There is no fix: rows of different lengths need padding, or to stay flat.
+There is no fix: rows of different lengths need padding, or to stay flat. Padded as in the example, they need no
+`batch_size`.
 """
 
 from __future__ import annotations
@@ -40,7 +57,7 @@ from collections.abc import Iterator
 
 from shapeguard.lint.axes import Axes
 from shapeguard.lint.axis_names import given_name, role_of
-from shapeguard.lint.reading import Reading, argument, last_name, number, receiver
+from shapeguard.lint.reading import Reading, last_name, number, receiver
 from shapeguard.lint.rule import Found, Rule
 
 _PADDING = ("attention_mask", "attn_mask", "padding_mask", "pad_mask", "loss_mask", "seq_mask", "token_mask")
@@ -191,7 +208,7 @@ def f(x: Float[Tensor, "b n d"], seen: Bool[Tensor, "b n"]):
             ragged = _raggedness(file, mask, value)
             if ragged is None or _counts_rows(file, mask) or _is_delayed(file, call):
                 continue
-            message = f"`{file.text(asked[0])}` rows can't be had back from `{file.text(picked)}`: {ragged[1]}"
+            message = f"`{file.text(asked[0])}` rows can't be restored from `{file.text(picked)}`: {ragged[1]}"
             hint = None
             if not ragged[0] and isinstance(file.origin(picked), ast.Subscript):
                 rows = f"[row[keep] for row, keep in zip({file.text(value)}, {file.text(mask)})]"
@@ -224,9 +241,7 @@ def _masked(file: Reading, picked: ast.expr) -> tuple[ast.expr | None, ast.expr 
         case ast.Subscript(value=value, slice=ast.Name() | ast.Call() | ast.Compare() | ast.UnaryOp() as mask):
             return value, mask
         case ast.Call(func=func) as call if last_name(func) == "masked_select":
-            if file.is_torch(call, "masked_select"):
-                return argument(call, 0, "input"), argument(call, 1, "mask")
-            return receiver(call), argument(call, 0, "mask")
+            return file.given(call, 0, "input"), file.given(call, 1, "mask")
     return None, None
 
 

@@ -1,28 +1,47 @@
 """A convolution or batch norm that takes the steps for the channels.
 
-## What it does
-
-Flags `nn.Conv1d`, `nn.BatchNorm1d` and `nn.InstanceNorm1d` of `(batch, time, features)`: what a recurrent layer or an
-encoder with `batch_first=True` gives, or what the code names so. They take the channels as axis 1. Layers that are made
-with the number of steps as their channels are left alone, and embeddings are [permute-layout](SG201.md)'s.
-
-## Why is this bad?
-
-Where there are as many steps as features, nothing fails: the convolution slides over the features, and the norm takes each
-step for a channel. With any other number of steps it raises.
-
 ## Example
 
-    states, _ = self.gru(x)  # batch_first=True
-    states = self.norm(states)  # nn.BatchNorm1d(hidden)
+    from torch import nn
+
+
+    class Encoder(nn.Module):
+        def __init__(self, features, hidden):
+            super().__init__()
+            self.gru = nn.GRU(features, hidden, batch_first=True)
+            self.norm = nn.BatchNorm1d(hidden)
+
+        def forward(self, x):
+            states, _ = self.gru(x)
+            return self.norm(states)
+
+The check says:
+
+    example.py:12:16 SG207 channel-axis: `nn.BatchNorm1d` takes the channels as axis 1, and `states` has them last
+        states: (batch, time, feature)
+        hint: put them second: `states.transpose(1, 2)`
 
 Use instead:
 
-    states = self.norm(states.transpose(1, 2)).transpose(1, 2)
+    def forward(self, x):
+        states, _ = self.gru(x)
+        return self.norm(states.transpose(1, 2)).transpose(1, 2)
+
+## Why is this bad?
+
+Where there are as many steps as features, nothing fails: the convolution slides over the features, and the norm treats
+each step as a channel. With any other number of steps it raises.
+
+## What it does
+
+Marks the call of an `nn.Conv1d`, `nn.BatchNorm1d` or `nn.InstanceNorm1d` on `(batch, time, features)`: on what a
+recurrent layer or an encoder with `batch_first=True` gives, or what is called so in the code. Their channels are axis
+1. The hint puts them there; after a norm they usually go back, as in the example. Layers that are made with the number
+of steps as their channels are left alone; what comes straight from an embedding is reported by `permute-layout`.
 
 ## Fix safety
 
-There is none: what follows may want the axes in either order.
+There is no fix: what follows may want the axes in either order.
 """
 
 from __future__ import annotations

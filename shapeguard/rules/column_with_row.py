@@ -1,42 +1,60 @@
 """A step in which `(batch, 1)` meets `(batch,)`, so that every value is paired with all of the other side.
 
-## What it does
-
-Flags arithmetic, comparisons and `torch.where` of a column, of shape (batch, 1), with a row, of shape (batch,): the
-result is (batch, batch). What makes the column shows it: a layer with one output, as the head of a critic; a reduction
-that keeps its axis; a `gather` of one place a row; a table of one number for each id, as biases are. That the other side is a row is told by the code, and the finding
-says by what:
-
-- it meets the same column with its axis taken away elsewhere in the function: `mse_loss(values.squeeze(1), returns)`;
-- it is made a column elsewhere: `sold.view(-1, 1)`;
-- a cross entropy takes it for classes, beside `output.argmax(1, keepdim=True)`;
-- it is looked up in a table whose rows are given further axes elsewhere: `table[t].view(-1, 1, 1, 1)`;
-- a loss takes the result with a row;
-- it is the inner product of what was looked up for the same ids: `bias(u) + (users(u) * items(i)).sum(1)`;
-- it is made with one axis, of the same data as the column.
-
-Columns that are put up by hand, by `x[:, None]`, `unsqueeze` or `view(-1, 1)`, are taken for wanted: pairs of all with
-all are written so. Losses have their own rule, `ranking-target-shape`; where all shapes are known the finding is an
-`outer-broadcast`.
-
-In preview: a row that is known by its making alone, where no mean, sum or loss takes the result.
-
-## Why is this bad?
-
-Nothing fails. The mean over (batch, batch) differences is a number like any other; an advantage is everyone's; an
-accuracy counts matches between different rows.
-
 ## Example
 
-    values = self.critic(obs)  # (batch, 1)
-    advantage = returns - values.detach()
-    loss = F.mse_loss(values.squeeze(1), returns)
+    import torch.nn.functional as F
+    from torch import nn
+
+
+    class Critic(nn.Module):
+        def __init__(self, features):
+            super().__init__()
+            self.head = nn.Linear(features, 1)
+
+        def forward(self, states, returns):
+            values = self.head(states)
+            advantages = returns - values
+            return advantages.detach(), F.mse_loss(values.squeeze(1), returns)
+
+The check says:
+
+    example.py:12:22 SG410 column-with-row: `values` is a column and `returns` a row: `returns - values` pairs each with every other one
+        values: (batch, 1): a layer with one output gives it: self.head(states), line 11
+        returns: (batch,): line 13 has it beside `values.squeeze(1)`
+        hint: give both the same axes: `squeeze(-1)` takes one of size 1 away, `unsqueeze(-1)` adds it
 
 Use instead:
 
-    values = self.critic(obs).squeeze(1)
-    advantage = returns - values.detach()
-    loss = F.mse_loss(values, returns)
+    def forward(self, states, returns):
+        values = self.head(states).squeeze(1)
+        advantages = returns - values
+        return advantages.detach(), F.mse_loss(values, returns)
+
+## Why is this bad?
+
+Nothing fails. The mean over `(batch, batch)` differences is a number like any other; each advantage mixes all rows; an
+accuracy counts matches between different rows.
+
+## What it does
+
+Marks arithmetic, comparisons and `torch.where` of a column, which `nn.Linear(d, 1)`, `nn.Embedding(n, 1)`,
+`x.mean(1, keepdim=True)` or `q.gather(1, actions)` makes, with a row. The other side counts as a row if:
+
+- the column meets it with its axis taken away elsewhere: `F.mse_loss(values.squeeze(1), returns)`;
+- it is made a column elsewhere, `returns.view(-1, 1)`, or a loss takes the result with a row;
+- it is the inner product of what the same ids look up: `bias(u) + (users(u) * items(i)).sum(1)`;
+- it is made with one axis of the same data, `returns.view(len(states))` (in preview where no mean or loss takes the
+  result);
+- it is subtracted from what a layer with one output gives, or the reverse, and is data that the code itself makes a
+  row: `returns.view(-1)`, `returns.flatten()`, `returns.squeeze(-1)` or `torch.tensor([each.reward for each in batch])`
+  (in preview where no mean, sum or loss takes the result).
+
+A column that is put up by hand, `x[:, None]` or `x.view(-1, 1)`, is assumed intended; so are all pairs of predictions,
+`scores - scores.view(-1)`. The plain mean of a difference is the same over all pairs, and isn't reported.
+
+Where a column `(b, 1)` meets a row `(b,)`, one kind reports it: `ranking-target-shape` a loss of torch whose arguments
+are seen to be the two, else `loss-contract` a loss or an accuracy, else `column-with-row` any other step, and
+`outer-broadcast` what only annotations and other known shapes show.
 
 ## Fix safety
 
@@ -46,15 +64,19 @@ There is no fix: whether the column loses its axis or the row is given one depen
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 
 from shapeguard.lint.meetings import Evidence, Meeting, evidence, meetings
-from shapeguard.lint.reading import Reading, last_name
+from shapeguard.lint.reading import Reading, last_name, receiver
+from shapeguard.lint.rows import flattened
 from shapeguard.lint.rule import Found, Rule
 from shapeguard.lint.thin import SAME_AXES
 
 _MOST = 60
 _MEANS = frozenset({"mean", "sum"})
+_ALONE = re.compile(r"unsqueeze\(0\)|\[None\b")
+"""One row that is given a batch's axis."""
 _LOSSES = ("mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss")
 _HEAD = """import torch
 import torch.nn.functional as F
@@ -136,6 +158,44 @@ class Recommender(nn.Module):
         rows = (self.users(u) * self.items(i)).sum(1, keepdim=True)
         near = (self.users(u) * self.items(i)).sum(1)
         return self.bias(u) + rows, self.bias(u).squeeze(-1) + near, self.bias(i) + self.users(u) @ self.offset
+""",
+        _HEAD
+        + """def loss(obs, returns):
+    values = Critic(8)(obs)
+    near = (values.view(-1) - returns.view(-1)).pow(2).mean()
+    return near + (values - returns.view(-1, 1)).pow(2).mean()
+""",
+        _HEAD
+        + """def energy_distance(x, y):
+    critic = Critic(8)
+    ours, theirs = critic(x), critic(y)
+    return (ours - theirs.view(-1)).abs().mean() - (ours - ours.view(-1)).abs().mean()
+""",
+        _HEAD
+        + """def bias(obs, returns):
+    values = Critic(8)(obs)
+    error = values - returns.view(-1)
+    return error.mean(), torch.mean(values - returns.flatten())
+""",
+        _HEAD
+        + """def steps(x, bins):
+    values = Critic(8)(x)
+    levels = torch.tensor([float(each) for each in range(9)])
+    return (values - levels).abs().mean() + (values - bins.view(-1)).abs().mean()
+""",
+        _HEAD
+        + """def gated(x, query):
+    return (Critic(8)(x) * query.view(-1)).sum(), (Critic(8)(x) + query.flatten()).sum()
+""",
+        _HEAD
+        + """def step(state, target):
+    value = Critic(8)(state.unsqueeze(0))
+    return (value - target.view(-1)).pow(2).mean()
+""",
+        _HEAD
+        + """def loss(x, y, weights):
+    values = Critic(8)(x)
+    return ((values - y.view(-1).unsqueeze(1)) ** 2 * weights).mean()
 """,
     )
     invalid = (
@@ -247,15 +307,83 @@ class Diffusion:
         weight = 1 - self.alphas[t]
         return (error * weight).mean()  # <-
 """,
+        """import torch
+from torch import nn
+class Critic(nn.Module):
+    def __init__(self, width):
+        super().__init__()
+        self.head = nn.Linear(width, 1)
+        self.deep = nn.Sequential(nn.Linear(width, 8), nn.ReLU(), nn.Linear(8, 1))
+    def loss(self, states, returns):
+        values = self.head(states)
+        first = ((values - returns.view(-1)) ** 2).mean()  # <-
+        error = torch.flatten(returns) - self.deep(states)  # <-
+        small = error.abs() < 1
+        second = torch.where(small, 0.5 * error**2, error.abs() - 0.5).sum()
+        return first + second + (values.squeeze(-1) - returns.view(-1)).abs().mean()
+""",
+        _HEAD
+        + """def fit(loader, optimizer):
+    model = Critic(8)
+    for batch in loader:
+        target = 0.5 * batch["reward"].float().reshape(-1)
+        error = model(batch["state"]) - target  # <-
+        loss = (error * error).mean()
+        loss.backward()
+""",
+        _HEAD
+        + """def loss(obs, batch, late):
+    values = Critic(8)(obs)
+    returns = torch.tensor([each.reward for each in batch])
+    first = (returns - values).square().mean()  # <-
+    return first + torch.sum(torch.abs(values - late.squeeze(-1)))  # <-
+""",
+        _HEAD
+        + """def advantages(obs, returns):
+    return returns.view(-1) - Critic(8)(obs).detach()  # <-
+""",
     )
 
     def find(self, file: Reading) -> Iterator[Found]:
         """Columns that meet rows."""
-        found = [(each, why) for each in meetings(file) if (why := evidence(file, each)) is not None]
+        told = ((each, evidence(file, each) or _flat(file, each)) for each in meetings(file))
+        found = [(each, why) for each, why in told if why is not None and not _is_of_itself(file, each, why.row)]
         steps = {each.step for each, _ in found}
         for each, why in found:
             if not any(part in steps for part in ast.walk(each.step) if part is not each.step):
                 yield _found(file, each, why)
+
+
+def _is_of_itself(file: Reading, meeting: Meeting, row: ast.expr) -> bool:
+    """Whether a value meets itself, as in a loss of ranks: all pairs are meant, for one by one the step says nothing."""
+    made = file.origin(row)
+    owner = receiver(made) if isinstance(made, ast.Call) else None
+    return owner is not None and file.text(owner) == file.text(meeting.column)
+
+
+def _flat(file: Reading, meeting: Meeting) -> Evidence | None:
+    """A difference of what a layer with one output gives, and data that was flattened."""
+    made, step = meeting.made.node, meeting.step
+    if meeting.made.kind != "head" or not (isinstance(step, ast.BinOp) and isinstance(step.op, ast.Sub)):
+        return None
+    row = flattened(file, meeting.other)
+    if row is None or _is_averaged(file, step):
+        return None
+    given = made.args if isinstance(made, ast.Call) else []
+    if any(_ALONE.search(file.text(file.origin(each))) for each in given):
+        return None
+    return Evidence(f"`{file.text(row)}` has one axis", row, row, is_sure=False)
+
+
+def _is_averaged(file: Reading, step: ast.expr) -> bool:
+    """Whether only the mean of a difference is taken, which is the same over all pairs."""
+    reads = file.reads(step)
+    around = [file.parent(each) for each in reads[1:] or reads]
+    return all(
+        isinstance(each, ast.Attribute | ast.Call)
+        and last_name(each.func if isinstance(each, ast.Call) else each) == "mean"
+        for each in around
+    )
 
 
 def _found(file: Reading, meeting: Meeting, why: Evidence) -> Found:
@@ -292,7 +420,9 @@ def _is_hidden(file: Reading, step: ast.expr) -> bool:
     for _ in range(8):
         parent = file.parent(node)
         match parent:
-            case ast.BinOp() | ast.UnaryOp():
+            case ast.BinOp() | ast.UnaryOp() | ast.Compare():
+                node = parent
+            case ast.Call(func=func) if last_name(func) == "where" and file.full_name(func) is not None:
                 node = parent
             case ast.Attribute(attr=name):
                 call = file.parent(parent)

@@ -1,33 +1,50 @@
 """Labels shifted by hand for a model or a loss that shifts them itself.
 
-## What it does
+## Example
 
-Flags labels that are shifted twice on their way to a causal language model's loss:
+    import torch
+    from transformers import AutoModelForCausalLM
 
-- `labels=input_ids[:, 1:]`, or labels filled as `labels[:, :-1] = input_ids[:, 1:]`, in a call of a causal model of
-  transformers. What is called counts as one if it is made by a `...ForCausalLM` or `...LMHeadModel` of transformers, or
-  if the file imports one, defines no model that takes labels, and the name is a model's (`model`, `llm`, `policy`); where
-  only `.loss` is taken of the result, the finding is in preview;
-- labels that are cut, or that have been shifted right into decoder inputs, in a call of `self.loss_function` or
-  `ForCausalLMLoss` of transformers without `shift_labels=`;
-- `labels` that stand one later than their `input_ids` in a dict that a collate function or a data set makes, in a file that
-  hands them to a causal model of transformers and has no loss of its own;
-- logits and targets of which two positions are cut, each in two steps: once in the data and once more at the loss.
+    model = AutoModelForCausalLM.from_pretrained("gpt2")
+
+
+    def train_step(optimizer: torch.optim.Optimizer, input_ids: torch.Tensor) -> None:
+        loss = model(input_ids=input_ids[:, :-1], labels=input_ids[:, 1:]).loss
+        loss.backward()
+        optimizer.step()
+
+The check says:
+
+    example.py:8:12 SG502 double-shifted-labels: `model` shifts the labels itself, and `input_ids[:, 1:]` has shifted them already
+        hint: pass the labels as they stand under the tokens: `labels=input_ids`
+        fix: Pass the labels unshifted, and the input whole (unsafe)
+
+Use instead:
+
+    def train_step(optimizer: torch.optim.Optimizer, input_ids: torch.Tensor) -> None:
+        loss = model(input_ids=input_ids, labels=input_ids).loss
+        loss.backward()
+        optimizer.step()
 
 ## Why is this bad?
 
 The models of transformers take `labels` as they are, `labels=input_ids`, and shift them inside: since version 4.46 in
 `ForCausalLMLoss`, before that in each `forward`. Labels that come shifted are shifted again, and position `t` learns
-token `t + 2`. The loss goes down, only less far, and what the model writes leaves out every other word. Models with an
-encoder are another matter: what is shifted there is the decoder's input, to the right, and the loss must not shift.
+token `t + 2`. The loss goes down, only less far, and what the model writes leaves out every other word.
 
-## Example
+## What it does
 
-    outputs = model(input_ids=input_ids[:, :-1], labels=input_ids[:, 1:])
+Marks the second shift on the way to a causal language model's loss, or the data that arrive shifted:
 
-Use instead:
+- `labels=input_ids[:, 1:]`, or labels filled by `labels[:, :-1] = input_ids[:, 1:]`, in a call of a causal model;
+- labels that are cut in a call of `self.loss_function` or `ForCausalLMLoss` without `shift_labels=`;
+- `{"input_ids": ids[:, :-1], "labels": ids[:, 1:]}` from a collate function or a data set, in a file that hands them to
+  such a model and has no loss of its own;
+- logits and targets that lose two positions: once in the data and once more at the loss.
 
-    outputs = model(input_ids=input_ids, labels=input_ids)
+A causal model is made by a `...ForCausalLM` or `...LMHeadModel` of transformers; or the file imports one, and it is
+called `model`, `llm`, `policy` or the like (in preview where only `.loss` is taken). Labels that a function of the file
+shifts again are reported by `label-shift`.
 
 ## Fix safety
 
@@ -44,10 +61,11 @@ from functools import lru_cache
 from typing import TypeGuard
 
 from shapeguard.lint.following import moments
+from shapeguard.lint.identity import is_same
 from shapeguard.lint.moments import Place, is_one_sequence
 from shapeguard.lint.reading import Reading, argument, last_name, receiver
 from shapeguard.lint.rule import Found, Repair, Replacement, Rule
-from shapeguard.lint.sequences import is_same, sequence, written_cut
+from shapeguard.lint.sequences import sequence, written_cut
 from shapeguard.lint.shifting import is_causal, made_of, token_losses
 
 _CAUSAL = re.compile(r"(ForCausalLM|LMHeadModel)$")
@@ -507,7 +525,7 @@ def _shifted(file: Reading, labels: ast.expr) -> ast.expr | None:
             inner = sequence(file, parts[0]) if parts else None
             return origin if inner is not None and inner.start == 1 else None
         case ast.Call(func=func) if last_name(func) == "roll":
-            by = argument(origin, 1, "shifts") if file.is_torch(origin, "roll") else argument(origin, 0, "shifts")
+            by = file.given(origin, 1, "shifts")
             return origin if by is not None and file.text(by) in {"-1", "(-1,)"} else None
     return _filled_shifted(file, labels) if isinstance(labels, ast.Name) else None
 

@@ -1,38 +1,55 @@
 """Labels masked by the token that pads, in a file that pads with the token that ends a text.
 
-## What it does
+## Example
 
-Flags labels of which every padding token is left out of the loss, where the same file makes the padding token the one
-that ends a text (`tokenizer.pad_token = tokenizer.eos_token`) and puts that one behind its texts
-(`text + tokenizer.eos_token`, `add_eos_token=True`):
+    import torch
+    from transformers import AutoTokenizer
 
-- `labels[labels == tokenizer.pad_token_id] = -100`, and the same with `masked_fill`, `torch.where` and in a list;
-- `DataCollatorForLanguageModeling(tokenizer, mlm=False)` of transformers, which does that inside;
-- a cross-entropy with `ignore_index=tokenizer.pad_token_id`.
+    tokenizer = AutoTokenizer.from_pretrained("gpt2")
+    tokenizer.pad_token = tokenizer.eos_token
 
-Where nothing in the file puts the token behind its texts, the finding is in preview: the texts may come with it.
+
+    def make_batch(texts):
+        batch = tokenizer([text + tokenizer.eos_token for text in texts], padding=True, return_tensors="pt")
+        ids = batch["input_ids"]
+        batch["labels"] = torch.where(ids == tokenizer.pad_token_id, -100, ids)
+        return batch
+
+The check says:
+
+    example.py:11:23 SG506 eos-masked-as-pad: `torch.where(ids == tokenizer.pad_token_id, -100, ids)` leaves out the token that ends a text, for it is the one that pads
+        `tokenizer.pad_token = tokenizer.eos_token`, in line 5
+        hint: mask where the attention mask is 0, or pad with a token of its own
+
+Use instead:
+
+    def make_batch(texts):
+        batch = tokenizer([text + tokenizer.eos_token for text in texts], padding=True, return_tensors="pt")
+        ids = batch["input_ids"]
+        batch["labels"] = torch.where(batch["attention_mask"] == 0, -100, ids)
+        return batch
 
 ## Why is this bad?
 
 The token that ends a text is then left out of the loss wherever it stands, and not only where it pads. The model never
 learns to stop, and what it writes goes on until it is cut off.
 
-## Example
+## What it does
 
-    tokenizer.pad_token = tokenizer.eos_token
-    batch = tokenizer([text + tokenizer.eos_token for text in texts], padding=True, return_tensors="pt")
-    labels = batch["input_ids"].clone()
-    labels[labels == tokenizer.pad_token_id] = -100
+Marks what leaves every padding token out of the loss, where the same file makes the padding token the one that ends a
+text (`tokenizer.pad_token = tokenizer.eos_token`) and puts that one behind its texts (`text + tokenizer.eos_token`,
+`add_eos_token=True`):
 
-Use instead:
+- `labels[labels == tokenizer.pad_token_id] = -100`, and the same with `masked_fill`, `torch.where` and in a list;
+- `DataCollatorForLanguageModeling(tokenizer, mlm=False)` of transformers, which does that inside;
+- a cross entropy with `ignore_index=tokenizer.pad_token_id`.
 
-    labels = batch["input_ids"].masked_fill(batch["attention_mask"] == 0, -100)
-
-or pad with a token of its own: `tokenizer.add_special_tokens({"pad_token": "<pad>"})`.
+In preview where nothing in the file puts the token behind its texts: they may come with it.
 
 ## Fix safety
 
-There is no fix: the mask of the tokenizer has to be brought to where it is needed.
+There is no fix: the mask of the tokenizer has to be brought to where it is needed, or the padding given a token of its
+own, by `tokenizer.add_special_tokens({"pad_token": "<pad>"})`.
 """
 
 from __future__ import annotations
@@ -40,6 +57,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 
+from shapeguard.lint.losses import OF_CLASSES
 from shapeguard.lint.padding import ends_texts, is_pad, pad_set_to_eos, pad_test
 from shapeguard.lint.reading import Reading, argument, last_name, number, receiver
 from shapeguard.lint.rule import Found, Rule
@@ -288,7 +306,7 @@ def _inside_others(file: Reading) -> Iterator[tuple[ast.expr, str | None]]:
         plain = isinstance(masked, ast.Constant) and masked.value is False
         if plain and tokenizer is not None and (file.full_name(call.func) or "").startswith("transformers."):
             yield call, last_name(tokenizer)
-    for call in file.calls("cross_entropy", "nll_loss", "CrossEntropyLoss", "NLLLoss"):
+    for call in file.calls(*OF_CLASSES, "CrossEntropyLoss", "NLLLoss"):
         ignored = next((each.value for each in call.keywords if each.arg == "ignore_index"), None)
         if ignored is not None and is_pad(ignored) and isinstance(ignored, ast.Attribute):
             yield call, _owner(ignored)

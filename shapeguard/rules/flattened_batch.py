@@ -1,17 +1,25 @@
 """Rows flattened so that they no longer go with the rows of the other side.
 
-## What it does
+## Example
 
-Flags three ways to lose the pairs of a loss by `view(-1, ...)`, `reshape` or `flatten`:
+    import torch.nn.functional as F
 
-- rows cut across axes: `logits.view(-1, c)` where `c` is not the last axis, as in `b, c, h, w = logits.shape`, or for
-  what a convolution with padding and `c` channels gives (in preview: with a kernel of 1, where it may stand for a linear
-  layer);
-- two sides of a loss flattened in different orders: `logits.transpose(0, 1).reshape(-1, v)` against `labels.view(-1)`;
-- one side flattened and the other not: `cross_entropy(logits.view(-1, v), labels)` with `labels` of `(b, t)`.
 
-The axes of a value are read from `b, t = labels.shape`, and from the views, transposes and layers that it went through.
-Where they aren't known, nothing is found.
+    def segmentation_loss(logits, labels):
+        batch, classes, height, width = logits.shape
+        return F.cross_entropy(logits.view(-1, classes), labels.view(-1))
+
+The check says:
+
+    example.py:6:28 SG203 flattened-batch: `view(-1, classes)` cuts its rows across axes: `classes` is not the last axis of (batch, classes, height, width)
+        logits: (batch, classes, height, width)
+        fix: Move it to the end first: `.permute(0, 2, 3, 1).reshape(-1, classes)` (unsafe)
+
+Use instead:
+
+    def segmentation_loss(logits, labels):
+        batch, classes, height, width = logits.shape
+        return F.cross_entropy(logits.permute(0, 2, 3, 1).reshape(-1, classes), labels.view(-1))
 
 ## Why is this bad?
 
@@ -20,19 +28,22 @@ rows, the counts are right and nothing fails: each prediction is held against th
 learns how often each label occurs, and no more. When only one side is flattened, torch refuses, or stretches one side
 over the other.
 
-## Example
+## What it does
 
-    b, c, h, w = logits.shape
-    loss = F.cross_entropy(logits.view(-1, c), labels.view(-1))
+Marks the view, or else the loss, where `view(-1, ...)`, `reshape` or `flatten` loses the pairs:
 
-Use instead:
+- rows cut across axes: `logits.view(-1, c)` where `c` is not the last axis, as above, or of what a convolution with `c`
+  channels gives (in preview: with a kernel of 1, where it may stand for a linear layer);
+- both sides of a loss flattened in different orders: `logits.transpose(0, 1).reshape(-1, v)` with `labels.view(-1)`;
+- one side flattened and the other not: `F.cross_entropy(logits.view(-1, v), labels)` with `labels` of `(b, t)` (an
+  error).
 
-    b, c, h, w = logits.shape
-    loss = F.cross_entropy(logits.permute(0, 2, 3, 1).reshape(-1, c), labels.view(-1))
+Axes are read from `b, t = labels.shape` and from the views, transposes and layers before; where they aren't known,
+nothing is found. What is reported here isn't reported as `reshape-scrambles` too.
 
 ## Fix safety
 
-The fix changes what is compared with what, as it is meant to: it is unsafe.
+Unsafe: the fix changes what is compared with what, on purpose.
 """
 
 from __future__ import annotations
@@ -42,21 +53,11 @@ from collections.abc import Iterator
 
 from shapeguard.lint.axes import Axes
 from shapeguard.lint.axis_names import CONVOLUTIONS, shown
-from shapeguard.lint.losses import Loss, losses
+from shapeguard.lint.losses import OF_CLASSES, OF_ELEMENTS, Loss, losses
 from shapeguard.lint.moving import Reshape, as_method, exchanged, move_before, reshape_of
 from shapeguard.lint.reading import Reading, argument, last_name, number
 from shapeguard.lint.rule import Found, Repair, Replacement, Rule
 from shapeguard.shapes.shape import Axis, Shape, same_order
-
-_OF_CLASSES = ("cross_entropy", "nll_loss")
-_OF_ELEMENTS = (
-    "mse_loss",
-    "l1_loss",
-    "smooth_l1_loss",
-    "huber_loss",
-    "binary_cross_entropy",
-    "binary_cross_entropy_with_logits",
-)
 
 
 class FlattenedBatch(Rule):
@@ -263,17 +264,13 @@ def f(pred, target):
         axes = Axes(file)
         for call in file.calls("view", "reshape"):
             change = reshape_of(axes, call)
-            if change is not None and _is_rows(change):
+            if change is not None and change.is_of_rows:
                 if exchanged(change.taken_apart, change.after):
                     yield _mixed(file, change)
             else:
                 yield from _channels(file, axes, call)
-        for loss in losses(file, *_OF_CLASSES, *_OF_ELEMENTS):
+        for loss in losses(file, *OF_CLASSES, *OF_ELEMENTS):
             yield from _of_loss(file, axes, loss)
-
-
-def _is_rows(change: Reshape) -> bool:
-    return len(change.asked) == 2 and number(change.asked[0]) == -1  # noqa: PLR2004 - rows and columns
 
 
 def _mixed(file: Reading, change: Reshape) -> Found:
@@ -340,7 +337,7 @@ def _of_loss(file: Reading, axes: Axes, loss: Loss) -> Iterator[Found]:
         yield Found(loss.call, message, notes, "flatten both from the same order of axes")
         return
     flat = _flattened(file, axes, loss.given), _flattened(file, axes, loss.target)
-    wanted = "rows" if loss.name in _OF_CLASSES else "all"
+    wanted = "rows" if loss.name in OF_CLASSES else "all"
     if flat == (wanted, None) and len(target.axes) > 1 and _are_unlike(given, target):
         yield _one_sided(file, loss, notes, loss.target, "{}.reshape(-1)")
     elif flat == (None, "all") and wanted == "all" and len(given.axes) > 1 and _are_unlike(target, given):

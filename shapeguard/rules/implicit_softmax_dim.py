@@ -1,23 +1,37 @@
 """A softmax that doesn't say over which axis.
 
-## What it does
-
-Flags `softmax`, `log_softmax` and `softmin` without a `dim`, as functions of `torch.nn.functional` and as layers, under
-whatever name they are imported; and `torch.softmax` and `torch.log_softmax` without one, which torch refuses.
-
-## Why is this bad?
-
-Without a `dim`, torch picks one by the number of axes: the first of 0, 1 or 3, the second of any other number. So
-scores of shape `(batch, heads, queries)` are normalised over the batch: each row's weights then depend on the other
-rows, and nothing fails. torch warns of it once, in a line that scrolls away.
-
 ## Example
 
-    attention = F.softmax(scores)
+    import torch.nn.functional as F
+
+
+    def attend(queries, keys, values):
+        scores = queries @ keys.transpose(-2, -1)
+        weights = F.softmax(scores)
+        return weights @ values
+
+The check says:
+
+    example.py:6:15 SG401 implicit-softmax-dim: `F.softmax` doesn't say over which axis, and torch picks one by the number of axes
+        fix: Name the last axis: `dim=-1` (unsafe)
 
 Use instead:
 
-    attention = F.softmax(scores, dim=-1)
+    def attend(queries, keys, values):
+        scores = queries @ keys.transpose(-2, -1)
+        weights = F.softmax(scores, dim=-1)
+        return weights @ values
+
+## Why is this bad?
+
+Without a `dim`, torch picks one by the number of axes: the first if there are 0, 1 or 3, else the second. So scores of
+shape `(batch, queries, keys)` are normalised over the batch: each row's weights then depend on the other rows, and
+nothing fails. torch warns of it once, in a line that scrolls away.
+
+## What it does
+
+Marks `softmax`, `log_softmax` and `softmin` without a `dim`, as functions of `torch.nn.functional` and as layers, under
+whatever name they are imported; and `torch.softmax` and `torch.log_softmax` without one, which torch refuses.
 
 ## Fix safety
 
@@ -30,7 +44,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 
-from shapeguard.lint.reading import Reading, argument
+from shapeguard.lint.reading import Reading, argument, is_hiding
 from shapeguard.lint.rule import Argument, Found, Repair, Rule
 
 _FUNCTIONS = {"softmax": 1, "log_softmax": 1, "softmin": 1}
@@ -122,13 +136,8 @@ class ImplicitSoftmaxDim(Rule):
         """Calls of torch's softmaxes without a `dim`."""
         for names in (_FUNCTIONS, _LAYERS):
             for call, name in file.torch_calls(*names):
-                if any(each.arg is None for each in call.keywords):
-                    continue
-                if any(isinstance(each, ast.Starred) for each in call.args) or _is_given(
-                    argument(call, names[name], "dim", "axis")
-                ):
-                    continue
-                if not _is_idle(file, call):
+                is_given = is_hiding(call) or _is_given(argument(call, names[name], "dim", "axis"))
+                if not is_given and not _is_idle(file, call):
                     yield self._found(file, call, name)
 
     def _found(self, file: Reading, call: ast.Call, name: str) -> Found:

@@ -1,44 +1,52 @@
 """Labels that are shifted twice, not at all, or not with their mask, on the way through a file's functions.
 
-## What it does
-
-Follows tokens and labels from where they are cut to the loss, through the functions, models and data sets of the file, and
-flags:
-
-- labels that are shifted where they are made, and again in the function or model that they are given to;
-- a function that cuts logits and labels at the same end, called with a model's logits for those very labels;
-- inputs and targets that a `get_batch`, a collate function or a data set cuts out at the same place;
-- a decoder that is fed its targets as they are, or fed them shifted to the right and scored against targets that are
-  shifted to the left as well;
-- a recurrent cell that reads `x[:, i]` and is scored against `x[:, i]`, in a loop that leaves the last step out;
-- a mask that is cut at the end, over losses of targets that are cut at the beginning;
-- a prediction of what comes next that is compared with what it was made from: `model(obs[:, :-1]) - obs[:, :-1]` (in
-  preview where nothing but the cut says that it is to come next).
-
-A shift is a slice, `narrow`, `roll`, `index_select`, `F.pad` or `torch.cat`, or `shifted[:, 1:] = x[:, :-1]`; it is followed
-through names, tuples, dicts, attributes of self and functions of the file. What is wrong within one function is reported by [unshifted-lm-labels](SG501.md), [double-shifted-labels](SG502.md) and
-[one-sided-shift](SG503.md).
-
-## Why is this bad?
-
-The shapes agree in each case. A model that is scored against its own input learns to copy, and its loss falls to nothing;
-one whose labels are shifted twice learns to leave out a word, and looks merely bad.
-
 ## Example
+
+    import torch.nn.functional as F
+
 
     def loss_of(logits, labels):
         return F.cross_entropy(logits[:, :-1].flatten(0, 1), labels[:, 1:].flatten())
 
-    inputs, labels = tokens[:, :-1], tokens[:, 1:]
-    loss = loss_of(model(inputs), labels)
+
+    def training_loss(model, tokens):
+        inputs, labels = tokens[:, :-1], tokens[:, 1:]
+        return loss_of(model(inputs), labels)
+
+The check says:
+
+    example.py:10:12 SG509 label-shift: `loss_of` shifts `labels` itself, and `labels` has been shifted already
+        line 9: tokens[:, 1:]
+        hint: shift in one of the two places
 
 Use instead:
 
-    loss = loss_of(model(tokens), tokens)
+    def training_loss(model, tokens):
+        return loss_of(model(tokens), tokens)
+
+## Why is this bad?
+
+The shapes agree in each case. A model that is scored against its own input learns to copy, and its loss falls to
+nothing; one whose labels are shifted twice learns to leave out a word, and looks merely bad.
+
+## What it does
+
+Marks the place at which two cuts meet that don't go together: a call, a loss, or the second cut. Tokens and labels are
+followed from where they are cut to the loss, through the functions, models and data sets of the file:
+
+- labels that are shifted where they are made and again in the function that takes them, as above;
+- `return rows[:, :-1], rows[:, :-1]` as inputs and targets of a `get_batch`, a collate function or a data set;
+- `decoder(src, tgt[:, :-1])` scored against `tgt[:, :-1]`: the decoder reads what it is scored on;
+- `decoder(src, shift_right(tgt))[:, :-1]` against `tgt[:, 1:]`, which shifts twice;
+- `cell(x[:, i])` scored against `x[:, i]`;
+- `(losses * mask[:, :-1]).sum()` where the losses are those of `ids[:, 1:]`;
+- `next_obs - obs[:, :-1]` where `next_obs = model(obs[:, :-1])` (in preview where no name says that it comes next).
+
+Plain cases within one function are reported by `unshifted-lm-labels`, `double-shifted-labels` and `one-sided-shift`.
 
 ## Fix safety
 
-There is none: either of the two places may be the one to change.
+There is no fix: either of the two places may be the one to change.
 """
 
 from __future__ import annotations
@@ -47,24 +55,22 @@ import ast
 import re
 from collections.abc import Iterator
 
-from shapeguard.lint.losses import losses
+from shapeguard.lint.identity import is_same, name_of
+from shapeguard.lint.losses import OF_CLASSES, OF_DIFFERENCES, losses
 from shapeguard.lint.making import functions_called, makers, returned
-from shapeguard.lint.next_moment import astray
+from shapeguard.lint.next_moment import astray, looks_back
 from shapeguard.lint.produced import item_of, produced, window
 from shapeguard.lint.reading import Reading, argument, last_name
 from shapeguard.lint.rule import Found, Rule
-from shapeguard.lint.sequences import is_called_tokens, is_same, role, sequence
+from shapeguard.lint.sequences import is_called_tokens, sequence
 from shapeguard.lint.shifting import TokenLoss, maker, read_by, token_losses
 
 _MODEL = re.compile(r"(^|_)(model|net|network|policy|lm|gpt|decoder|module)$", re.IGNORECASE)
 _MASK = re.compile(r"mask", re.IGNORECASE)
 _NEXT = re.compile(r"next|future|forecast|dynamics|world|predict|ahead|transition", re.IGNORECASE)
 _NEXT_STEP = re.compile(r"(^|_)next(_|$)|forecast|one_ahead|dynamics|world_model|transition", re.IGNORECASE)
-_CAUSAL = re.compile(r"gpt|causal|next[-_ ]?token|language[-_ ]?model|lm_head|is_causal", re.IGNORECASE)
-_BOTH_WAYS = re.compile(r"bert|mlm|mask_token|masked_lm|auto_?encod|denois|diffusion|reconstruct", re.IGNORECASE)
 _TARGETS = re.compile(r"^(y|yb|ys|Y|y_batch|targets?|labels?|tgt|target_ids)$")
 _INPUTS = re.compile(r"^(x|xb|xs|X|x_batch|inputs?|input_ids|idx|src|tokens|context)$")
-_REGRESSIONS = ("mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss")
 
 _HEAD = "import torch\nimport torch.nn.functional as F\nfrom torch import nn\n"
 _SHIFTS = (
@@ -443,7 +449,7 @@ def _cut_alike(file: Reading, loss: TokenLoss) -> Iterator[Found]:
         if read is None or labels is None or not is_same(file, read, labels):
             continue
         text = file.text(loss.targets.cuts[-1])
-        message = f"`{text}` is cut on the same side as the logits: each position's are scored against the token there"
+        message = f"`{text}` is cut on the same side as the logits: each position's logits are scored against the token it has just read"
         note = f"line {call.lineno}: {file.text(call)}"
         yield Found(loss.call, message, (note,), "cut the last logits and the first target")
         return
@@ -467,10 +473,9 @@ def _against_own_input(file: Reading, loss: TokenLoss) -> Iterator[Found]:
 
 def _uncut(file: Reading) -> Iterator[Found]:
     """A function that scores logits against tokens as they are, given a causal model's logits of those tokens."""
-    text = file.source.text
-    if not _CAUSAL.search(text) or _BOTH_WAYS.search(text):
+    if not looks_back(file.source.text):
         return
-    for loss in losses(file, "cross_entropy", "nll_loss"):
+    for loss in losses(file, *OF_CLASSES):
         function = file.function(loss.call)
         logits = sequence(file, loss.given, logits=True)
         targets = None if loss.target is None else sequence(file, loss.target)
@@ -519,7 +524,7 @@ def _read(file: Reading, logits: ast.expr) -> ast.expr | None:
 
 def _same_window(file: Reading) -> Iterator[Found]:
     """Inputs and targets that are cut out of a sequence at the same place."""
-    if "transformers" in file.source.text or not any(True for _ in losses(file, "cross_entropy", "nll_loss")):
+    if "transformers" in file.source.text or not any(True for _ in losses(file, *OF_CLASSES)):
         return
     if any(loss.targets.cuts for loss in token_losses(file)):
         return
@@ -558,7 +563,7 @@ def _named_items(file: Reading, value: ast.expr) -> Iterator[tuple[str, ast.expr
 
 def _used_as(file: Reading, function: ast.FunctionDef, value: ast.expr) -> tuple[list[ast.expr], list[ast.expr]]:
     """Which two items of a tuple are a model's input and a loss's target."""
-    for loss in losses(file, "cross_entropy", "nll_loss"):
+    for loss in losses(file, *OF_CLASSES):
         target = None if loss.target is None else sequence(file, loss.target)
         logits = sequence(file, loss.given, logits=True)
         call = None if logits is None else maker(file, logits.root)
@@ -598,8 +603,7 @@ def _of_mask(file: Reading, loss: TokenLoss) -> Iterator[Found]:
     """A mask that is cut on the other side than the targets whose losses it is for."""
     if (loss.targets.start, loss.targets.stop) != (1, 0) or loss.logits.stop != 1:
         return
-    for losses_of_tokens in _readers(file, loss.call):
-        product = file.parent(losses_of_tokens)
+    for losses_of_tokens, product in _readers(file, loss.call):
         match product:
             case ast.BinOp(left=left, op=ast.Mult(), right=right):
                 mask = right if left is losses_of_tokens else left
@@ -610,35 +614,28 @@ def _of_mask(file: Reading, loss: TokenLoss) -> Iterator[Found]:
             case _:
                 continue
         found = sequence(file, mask)
-        if found is None or (found.start, found.stop) != (0, 1) or not _MASK.search(role(found.root)):
+        if found is None or (found.start, found.stop) != (0, 1) or not _MASK.search(name_of(found.root)):
             continue
         text, targets = file.text(found.cuts[-1]), file.text(loss.targets.cuts[-1])
         message = f"`{text}` is the mask of the tokens before those of `{targets}`, whose losses it is for"
-        unsure = "attention" in role(found.root)
+        unsure = "attention" in name_of(found.root)
         yield Found(product, message, hint=f"cut it as they are: `{file.text(found.root)}[:, 1:]`", preview=unsure)
         return
 
 
-def _readers(file: Reading, node: ast.expr) -> list[ast.expr]:
-    """The places that read a value, as it is or in another form."""
-    found: list[ast.expr] = []
-    waiting: list[ast.expr] = [node]
-    while waiting and len(found) < 40:  # noqa: PLR2004 - a value so much read is no loss
-        each = waiting.pop()
-        found.append(each)
-        parent = file.parent(each)
-        match parent:
-            case ast.Assign(targets=[ast.Name() as name], value=value) if value is each:
-                waiting += file.uses(name)
-            case ast.UnaryOp():
-                waiting.append(parent)
-            case ast.Attribute(attr="view" | "reshape" | "squeeze" | "float") if isinstance(
-                file.parent(parent), ast.Call
-            ):
-                call = file.parent(parent)
-                if isinstance(call, ast.Call):
-                    waiting.append(call)
-    return found
+def _readers(file: Reading, node: ast.expr) -> Iterator[tuple[ast.AST, ast.AST | None]]:
+    """The places that read a value, as it is or in another form, and what stands around each."""
+
+    def onward(each: ast.AST) -> ast.AST | None:
+        match file.parent(each):
+            case ast.UnaryOp() as around:
+                return around
+            case ast.Attribute(attr="view" | "reshape" | "squeeze" | "float") as method:
+                call = file.parent(method)
+                return call if isinstance(call, ast.Call) else None
+        return None
+
+    return file.reads_beyond(node, onward)
 
 
 # The present.
@@ -646,7 +643,7 @@ def _readers(file: Reading, node: ast.expr) -> list[ast.expr]:
 
 def _of_present(file: Reading) -> Iterator[Found]:
     """A prediction of the next that is compared with what it was made from."""
-    for loss in losses(file, *_REGRESSIONS):
+    for loss in losses(file, *OF_DIFFERENCES):
         if loss.target is not None:
             yield from _compared(file, loss.call, loss.given, loss.target)
             yield from _compared(file, loss.call, loss.target, loss.given)
@@ -658,8 +655,8 @@ def _of_present(file: Reading) -> Iterator[Found]:
 
 def _is_error(file: Reading, node: ast.BinOp) -> bool:
     """Whether a difference is squared or made positive."""
-    for each in _readers(file, node):
-        match file.parent(each):
+    for each, around in _readers(file, node):
+        match around:
             case ast.Attribute(attr="pow" | "abs" | "square" | "norm"):
                 return True
             case ast.BinOp(left=left, op=ast.Pow()) if left is each:

@@ -1,41 +1,52 @@
 """The last token of a padded batch, taken as if it were known on which side the padding is.
 
-## What it does
-
-Flags two ways to take the last token's hidden state of each text in a padded batch:
-
-- `hidden[:, -1]`, where a tokenizer pads the batch in the same function (`padding=True`) and nothing in the file settles
-  the side, or the file sets `padding_side` to "right";
-- `hidden[rows, attention_mask.sum(1) - 1]`, where the file sets `padding_side` to "left".
-
-In preview: `hidden[:, -1]` where only an `attention_mask` is in reach. A file that mentions `padding_side`, or says that the
-padding is on the left, is taken to have settled it. Functions that generate are left alone: there the last position is
-where the next token goes. What counts as hidden states: `.last_hidden_state`, an item of `.hidden_states`, and names
-with "hidden" in them.
-
-## Why is this bad?
-
-A tokenizer pads on the side that its own configuration says, most of them on the right. With padding on the right, the
-last position of every text but the longest is a pad: `hidden[:, -1]` is the state of a pad, and an embedding depends on
-what else is in the batch. With padding on the left, `attention_mask.sum(1) - 1` counts from the wrong end. Neither
-fails, and with one text at a time both are right.
-
 ## Example
 
-    inputs = tokenizer(texts, padding=True, return_tensors="pt")
-    embeddings = model(**inputs).last_hidden_state[:, -1]
+    import torch
+    from transformers import AutoModel, AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained("Qwen/Qwen2.5-0.5B")
+    model = AutoModel.from_pretrained("Qwen/Qwen2.5-0.5B")
+
+
+    def embed(texts):
+        inputs = tokenizer(texts, padding=True, return_tensors="pt")
+        hidden = model(**inputs).last_hidden_state
+        return hidden[:, -1]
+
+The check says:
+
+    example.py:11:12 SG504 last-token-pooling: `hidden[:, -1]` may be the state of a pad: `tokenizer` pads on the side that its configuration says
+        hint: pad on the left (`padding_side="left"`), or take the last position at which the mask is 1
 
 Use instead:
 
-    tokenizer.padding_side = "left"
-    inputs = tokenizer(texts, padding=True, return_tensors="pt")
-    embeddings = model(**inputs).last_hidden_state[:, -1]
+    def embed(texts):
+        inputs = tokenizer(texts, padding=True, return_tensors="pt")
+        hidden = model(**inputs).last_hidden_state
+        positions = torch.arange(hidden.size(1))
+        last = (inputs["attention_mask"] * positions).argmax(dim=1)  # where the mask is 1, on either side
+        return hidden[torch.arange(len(hidden)), last]
 
-or, for either side, the last position at which the mask is 1:
+## Why is this bad?
 
-    positions = torch.arange(mask.size(1), device=mask.device)
-    last = (mask * positions).argmax(dim=1)
-    embeddings = hidden[torch.arange(len(hidden), device=hidden.device), last]
+A tokenizer pads by its configuration: right for most. With padding on the right, the last position of every text but
+the longest is a pad: `hidden[:, -1]` is the state of a pad, and an embedding depends on what else is in the batch. With
+padding on the left, `attention_mask.sum(1) - 1` counts from the wrong end. Neither fails, and with one text at a time
+both are right.
+
+## What it does
+
+Marks two ways to take the last token's hidden state of each text in a padded batch:
+
+- `hidden[:, -1]`, where a tokenizer pads the batch in the same function (`padding=True`) and nothing in the file
+  settles the side, or the file sets `padding_side` to "right";
+- `hidden[rows, attention_mask.sum(1) - 1]`, where the file sets `padding_side` to "left".
+
+Hidden states are `.last_hidden_state`, an item of `.hidden_states`, and names with "hidden" in them. Any other mention
+of `padding_side`, or a word that the padding is on the left, settles it: `padding_side="left"` in `from_pretrained`
+would do in the example. Functions that generate are left alone: there the last position is where the next token goes.
+In preview: `hidden[:, -1]` where only an `attention_mask` is in reach.
 
 ## Fix safety
 
@@ -48,10 +59,11 @@ import ast
 import re
 from collections.abc import Iterator
 
-from shapeguard.lint.padding import asks_side, is_index, less_one, padding_tokenizer, sides, summed_row
+from shapeguard.lint.identity import name_of
+from shapeguard.lint.padding import asks_side, is_generating, is_index, less_one, sides, summed_row
+from shapeguard.lint.pooling import padded_by
 from shapeguard.lint.reading import Reading, last_name, number
 from shapeguard.lint.rule import Found, Rule
-from shapeguard.lint.sequences import role
 from shapeguard.lint.shifting import maker
 
 _HIDDEN = re.compile(r"hidden")
@@ -59,9 +71,6 @@ _SETTLED = re.compile(
     r"padding_side|pad_side|left[-_ ]?pad|right[-_ ]?pad|pad(s|ded|ding)?[-_ ]?(is |on |to |at )*(the )?(left|right)\b"
     r"|sticky|\.flip\(",
     re.IGNORECASE,
-)
-_GENERATES = re.compile(
-    r"generat|sampl|decod|beam|next|prefill|prepare|cache|^(score|step|forward_step|predict)|_step$"
 )
 _TRAINS = re.compile(r"^(training|train|validation|val|eval|test)_step$")
 _LAST = -1
@@ -313,7 +322,7 @@ def _last_position(file: Reading, node: ast.Subscript, *, settled: bool) -> Iter
     if not _is_hidden(file, node.value):
         return
     call = maker(file, _states(node.value)) or maker(file, _states(file.origin(node.value)))
-    tokenizer = None if call is None else _padded_by(file, call)
+    tokenizer = None if call is None or _goes_on(call) else padded_by(file, call)
     if tokenizer is not None:
         padded = file.text(tokenizer.func)
         end = "pads on the right" if settled else "pads on the side that its configuration says"
@@ -329,8 +338,8 @@ _HINT = 'pad on the left (`padding_side="left"`), or take the last position at w
 
 def _counted(file: Reading, node: ast.BinOp) -> Iterator[Found]:
     counted = less_one(node)
-    mask = None if counted is None else summed_row(counted)
-    if mask is None or role(mask) != "attention_mask" or _generates(file, node) or not is_index(file, node):
+    mask = None if counted is None else summed_row(file, counted)
+    if mask is None or name_of(mask) != "attention_mask" or _generates(file, node) or not is_index(file, node):
         return
     function = file.function(node)
     if function is not None and any(_is_last(each) and _is_mask(each.value) for each in _subscripts(function)):
@@ -346,7 +355,7 @@ def _subscripts(function: ast.AST) -> Iterator[ast.Subscript]:
 
 
 def _is_mask(node: ast.expr) -> bool:
-    return role(node) == "attention_mask"
+    return name_of(node) == "attention_mask"
 
 
 def _is_last(node: ast.Subscript) -> bool:
@@ -384,18 +393,12 @@ def _generates(file: Reading, node: ast.AST) -> bool:
     inner = file.scope(node)
     if isinstance(inner, ast.FunctionDef) and "past_key_values" in file.source.segment(inner):
         return True
-    return any(_GENERATES.search(each) and not _TRAINS.match(each) for each in functions)
+    return any(is_generating(each) and not _TRAINS.match(each) for each in functions)
 
 
-def _padded_by(file: Reading, call: ast.Call) -> ast.Call | None:
-    """The tokenizer's call whose padded batch a model reads."""
-    if any(last_name(each.value) == "past_key_values" for each in call.keywords):
-        return None
-    for given in (*call.args[:1], *(each.value for each in call.keywords if each.arg in {None, "input_ids"})):
-        found = padding_tokenizer(file, given)
-        if found is not None:
-            return found
-    return None
+def _goes_on(call: ast.Call) -> bool:
+    """Whether a model is given what it has read before."""
+    return any(last_name(each.value) == "past_key_values" for each in call.keywords)
 
 
 def _is_masked(file: Reading, call: ast.Call) -> bool:

@@ -1,27 +1,41 @@
 """Lengths given to `pack_padded_sequence` from a GPU.
 
-## What it does
+## Example
 
-Flags lengths that were moved to a device, by `.cuda()`, `.to(device)` or `device=`, and go to
-`pack_padded_sequence` without `.cpu()`: in the call itself, and through names that are assigned once, a sort or an index.
+    import torch
+    from torch.nn.utils.rnn import pack_padded_sequence
+
+
+    def pack(x, sizes, device):
+        lengths = torch.tensor(sizes).to(device)
+        return pack_padded_sequence(x.to(device), lengths, batch_first=True)
+
+The check says:
+
+    example.py:7:47 SG407 [*] lengths-on-gpu: `pack_padded_sequence` takes lengths on the CPU, and `lengths` is moved to a device
+        by `torch.tensor(sizes).to(device)`, line 6
+        fix: Bring the lengths back: `.cpu()`
+
+Use instead:
+
+    def pack(x, sizes, device):
+        lengths = torch.tensor(sizes).to(device)
+        return pack_padded_sequence(x.to(device), lengths.cpu(), batch_first=True)
 
 ## Why is this bad?
 
 torch packs by numbers it has to know before the GPU has run: "'lengths' argument should be a 1D CPU int64 tensor, but
 got 1D cuda:0 Long tensor". Code that was written on a computer without a GPU stops at its first batch on one.
 
-## Example
+## What it does
 
-    lengths = torch.tensor(sizes).to(device)
-    packed = pack_padded_sequence(x, lengths, batch_first=True)
-
-Use instead:
-
-    packed = pack_padded_sequence(x, lengths.cpu(), batch_first=True)
+Marks lengths in a call of `pack_padded_sequence` that were moved to a device, by `.cuda()`, `.to(device)` or `device=`,
+and not brought back by `.cpu()` (a warning where the device may be the CPU): in the call itself, and through names that
+are assigned once, a sort or an index.
 
 ## Fix safety
 
-The fix adds `.cpu()`, which changes nothing where the lengths are there already: it is safe.
+The fix adds `.cpu()`, which changes nothing where the lengths are there already: it is safe, and `--fix` makes it.
 """
 
 from __future__ import annotations

@@ -1,24 +1,42 @@
 """A binary cross entropy of numbers that aren't kept between 0 and 1.
 
-## What it does
+## Example
 
-Flags the input of `binary_cross_entropy` and `BCELoss` that comes straight from a Linear or a convolution, or is a
-logarithm of probabilities: in the call itself, through names that are assigned once, through functions and models of
-the same file.
+    import torch.nn.functional as F
+    from torch import nn
+
+
+    class SpamFilter(nn.Module):
+        def __init__(self, features):
+            super().__init__()
+            self.head = nn.Linear(features, 1)
+
+        def loss(self, x, labels):
+            scores = self.head(x).squeeze(-1)
+            return F.binary_cross_entropy(scores, labels)
+
+The check says:
+
+    example.py:12:39 SG406 logits-before-bce: `F.binary_cross_entropy` takes numbers between 0 and 1, and `scores` may be any number
+        from `self.head(x)`, line 11
+        fix: Call the loss of logits: `binary_cross_entropy_with_logits` (unsafe)
+
+Use instead:
+
+    def loss(self, x, labels):
+        scores = self.head(x).squeeze(-1)
+        return F.binary_cross_entropy_with_logits(scores, labels)
 
 ## Why is this bad?
 
 torch refuses the first number below 0 or above 1: "all elements of input should be between 0 and 1". On a GPU this is
 an assertion in a kernel, which ends the process without saying where.
 
-## Example
+## What it does
 
-    logit = self.head(x)
-    loss = F.binary_cross_entropy(logit, labels)
-
-Use instead:
-
-    loss = F.binary_cross_entropy_with_logits(logit, labels)
+Marks the input of `binary_cross_entropy` and `BCELoss` that comes straight from a Linear or a convolution, or is a
+logarithm of probabilities: in the call itself, through names that are assigned once, through functions and models of
+the same file.
 
 ## Fix safety
 

@@ -1,45 +1,66 @@
 """A loss, a metric or a gather is given what it doesn't take.
 
-## What it does
-
-Looks at what torch's losses, `gather` and comparisons of predictions with labels are given, where the layers, the views and
-the functions of the file tell its axes, and flags:
-
-- `cross_entropy` and `nll_loss` of `(batch, time, classes)`: they take the classes as axis 1; and class labels that keep an
-  axis of 1, as `labels.unsqueeze(1)`;
-- `mse_loss`, `l1_loss`, `gaussian_nll_loss`, `binary_cross_entropy` and their kin of `(batch, 1)` and `(batch,)`, or of
-  `(batch, 1, h, w)` and `(batch, h, w)`, of `(batch, 1, time)` and `(batch, time)`, which broadcast or raise;
-- `cosine_embedding_loss` with signs `(batch, 1)`;
-- `ctc_loss` of `(batch, time, classes)`: it takes time first;
-- `KLDivLoss()` and `kl_div` without a reduction, which divide by the number of classes too (in preview where
-  `reduction="mean"` is written out);
-- `gather` along the last axis by an index that has an axis less than the scores;
-- labels compared with predictions of `(batch, 1)`, as `argmax(dim=1, keepdim=True)` gives them, or with an `argmax` over
-  another axis than the classes';
-- a loss that is averaged already times a weight for each row, `(weights * F.mse_loss(q, target)).mean()`, where the code
-  tells that the weights are several;
-- logits and labels in the wrong order, where both are named so, and aren't a function's own parameters in that order.
-
-Where both shapes are known, `shape-mismatch` reports it.
-
-## Why is this bad?
-
-Some of it raises at the first batch. The rest broadcasts: each prediction meets every label, the loss is a number like any
-other, and so is the accuracy.
-
 ## Example
 
-    states, _ = self.lstm(self.embed(tokens))  # batch_first=True
-    loss = F.cross_entropy(self.classifier(states), tags)
+    import torch.nn.functional as F
+    from torch import nn
+
+
+    class Tagger(nn.Module):
+        def __init__(self, features, tags):
+            super().__init__()
+            self.lstm = nn.LSTM(features, 128, batch_first=True)
+            self.head = nn.Linear(128, tags)
+
+        def loss(self, x, labels):
+            states, _ = self.lstm(x)
+            return F.cross_entropy(self.head(states), labels)
+
+The check says:
+
+    example.py:13:16 SG409 loss-contract: `F.cross_entropy` takes the classes as axis 1, and `self.head(states)` is (batch, time, feature)
+        fix: Put the classes second: `.transpose(1, 2)` (unsafe)
 
 Use instead:
 
-    loss = F.cross_entropy(self.classifier(states).transpose(1, 2), tags)
+    def loss(self, x, labels):
+        states, _ = self.lstm(x)
+        return F.cross_entropy(self.head(states).transpose(1, 2), labels)
+
+## Why is this bad?
+
+Some of it raises at the first batch, as the example does unless there are as many steps as tags. The rest broadcasts:
+each prediction meets every label, the loss is a number like any other, and so is the accuracy.
+
+## What it does
+
+Marks a call or comparison whose arguments have other axes than it takes, as far as layers, views and functions of the
+file tell them:
+
+| marked | wanted |
+|---|---|
+| `F.cross_entropy` of `(batch, time, classes)` | the classes as axis 1 |
+| `F.cross_entropy` with labels of `(batch, 1)` | labels of `(batch,)` |
+| `F.cross_entropy(labels, logits)` | the logits first |
+| `F.mse_loss` of `(batch, 1)` and `(batch,)`, or of `(batch, 1, h, w)` and `(batch, h, w)` | equal shapes |
+| `F.ctc_loss` of `(batch, time, classes)` | time first |
+| `F.cosine_embedding_loss` with signs of `(batch, 1)` | signs of `(batch,)` |
+| `F.kl_div(log_p, q)` | `reduction="batchmean"`: the mean divides by batch and classes, not the batch alone |
+| `log_probs.gather(-1, labels)` | `labels.unsqueeze(-1)` |
+| `logits.argmax(1, keepdim=True) == labels` | an argmax without `keepdim` |
+| `(weights * F.mse_loss(q, target)).mean()` | a loss not already reduced to one number |
+
+In preview: `kl_div` with `reduction="mean"` written out. Where both shapes are known, what torch refuses is a
+`shape-mismatch`.
+
+Where a column `(b, 1)` meets a row `(b,)`, one kind reports it: `ranking-target-shape` a loss of torch whose arguments
+are seen to be the two, else `loss-contract` a loss or an accuracy, else `column-with-row` any other step, and
+`outer-broadcast` what only annotations and other known shapes show.
 
 ## Fix safety
 
-The fix moves the axis of the classes or of time, takes away an axis of 1, or names the reduction. It changes the result, as
-it is meant to: it is unsafe.
+The fix moves the axis of the classes or of time, takes away an axis of 1, or names the reduction. Unsafe: it changes
+the result, on purpose. Where torch surely refuses the call, the finding is an error.
 """
 
 from __future__ import annotations
@@ -51,17 +72,15 @@ from collections.abc import Iterator
 from shapeguard.lint.columns import Column, column_by_shape, column_of
 from shapeguard.lint.form import Form, Part
 from shapeguard.lint.forms import Forms
-from shapeguard.lint.losses import Loss, losses
+from shapeguard.lint.identity import name_of
+from shapeguard.lint.losses import OF_CHANCES, OF_CLASSES, OF_DIFFERENCES, Loss, losses
 from shapeguard.lint.making import functions_called
 from shapeguard.lint.reading import Reading, argument, last_name, number, receiver
 from shapeguard.lint.rule import Argument, Found, Repair, Replacement, Rule
-from shapeguard.lint.sequences import role
 from shapeguard.lint.weighed_losses import weighed
 
-_CLASSES = ("cross_entropy", "nll_loss")
 _LIKELIHOODS = ("gaussian_nll_loss", "poisson_nll_loss")
-_PAIRED = ("mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss", *_LIKELIHOODS)
-_BINARY = ("binary_cross_entropy", "binary_cross_entropy_with_logits")
+_PAIRED = (*OF_DIFFERENCES, *_LIKELIHOODS)
 _IDS = re.compile(
     r"(^|_)(input|completion|response|target|token|label|output|chosen|rejected)_?ids$|^(labels|targets)$"
 )
@@ -271,18 +290,18 @@ class LossContract(Rule):
         """Losses, gathers and comparisons whose arguments aren't what they take."""
         forms = Forms(file)
         swapped: set[ast.Call] = set()
-        for loss in losses(file, *_CLASSES, *_BINARY):
+        for loss in losses(file, *OF_CLASSES, *OF_CHANCES):
             found = _swapped(file, loss)
             if found is not None:
                 swapped.add(loss.call)
                 yield found
-        for loss in losses(file, *_CLASSES):
+        for loss in losses(file, *OF_CLASSES):
             if loss.call not in swapped:
                 yield from _of_classes(file, forms, loss)
-        for loss in losses(file, *_PAIRED, *_BINARY):
+        for loss in losses(file, *_PAIRED, *OF_CHANCES):
             if loss.call not in swapped:
                 yield from _of_pairs(file, forms, loss)
-        for loss in losses(file, *_CLASSES, *_PAIRED, *_BINARY):
+        for loss in losses(file, *OF_CLASSES, *_PAIRED, *OF_CHANCES):
             yield from _of_weights(file, loss)
         for loss in losses(file, "ctc_loss"):
             yield from _of_ctc(file, forms, loss)
@@ -306,7 +325,7 @@ def _is_feature(part: Part) -> bool:
 def _swapped(file: Reading, loss: Loss) -> Found | None:
     if loss.target is None or loss.given not in loss.call.args or loss.target not in loss.call.args:
         return None
-    if not _LABELS.match(role(loss.given)) or not _SCORES.search(role(loss.target)):
+    if not _LABELS.match(name_of(loss.given)) or not _SCORES.search(name_of(loss.target)):
         return None
     if _are_passed_on(file, loss.given, loss.target):
         return None
@@ -370,7 +389,7 @@ def _of_pairs(file: Reading, forms: Forms, loss: Loss) -> Iterator[Found]:
             return
         form, twin = forms.of(one), forms.of(other)
         text, rest = file.text(one), file.text(other)
-        raises = loss.name in _BINARY
+        raises = loss.name in OF_CHANCES
         effect = "which raises" if raises else "and each value is compared with every other one"
         what = "a column and a row" if axis == -1 else "with an axis of 1 and without one"
         message = f"`{file.text(loss.call.func)}` is given `{text}` and `{rest}`, {what}: {effect}"
@@ -481,12 +500,8 @@ def _of_divergences(file: Reading) -> Iterator[Found]:
 
 def _of_gather(file: Reading, forms: Forms, call: ast.Call) -> Iterator[Found]:
     """An index with an axis less than what it takes from."""
-    is_function = file.full_name(call.func) is not None
-    if is_function and not file.is_torch(call, "gather"):
-        return
-    value = argument(call, 0, "input") if is_function else receiver(call)
-    dim = number(argument(call, 1 if is_function else 0, "dim"))
-    index = argument(call, 2 if is_function else 1, "index")
+    value, index = file.given(call, 0, "input"), file.given(call, 2, "index")
+    dim = number(file.given(call, 1, "dim"))
     if value is None or index is None or dim is None:
         return
     form = forms.of(index)
@@ -528,9 +543,9 @@ def _ids_behind(file: Reading, index: ast.expr) -> str | None:
         if binding is None or not isinstance(binding.statement, ast.arg):
             return None
         given = _given_for(file, binding.statement)
-        if given and all(_IDS.search(role(each)) for each in given):
+        if given and all(_IDS.search(name_of(each)) for each in given):
             return f"{index.id}: `{file.text(given[0])}`, one id for each position"
-    return f"{file.text(index)}: one id for each position" if _IDS.search(role(index)) else None
+    return f"{file.text(index)}: one id for each position" if _IDS.search(name_of(index)) else None
 
 
 def _given_for(file: Reading, parameter: ast.arg) -> list[ast.expr]:
@@ -623,7 +638,7 @@ def _is_row(file: Reading, forms: Forms, labels: ast.expr) -> bool:
         labels = inner
     if not isinstance(labels, ast.Name):
         return False
-    for loss in losses(file, *_CLASSES):
+    for loss in losses(file, *OF_CLASSES):
         if (
             isinstance(loss.target, ast.Name)
             and loss.target.id == labels.id
@@ -647,12 +662,7 @@ def _moved(node: ast.expr) -> ast.expr | None:
 
 def _over_other_axis(file: Reading, forms: Forms, pick: ast.Call) -> Found | None:
     """A pick over another axis than that of the classes."""
-    is_function = file.full_name(pick.func) is not None
-    if is_function and not file.is_torch(pick, last_name(pick.func)):
-        return None
-    value = argument(pick, 0, "input") if is_function else receiver(pick)
-    after = 1 if is_function else 0
-    dim = argument(pick, after + (last_name(pick.func) == "topk"), "dim")
+    value, dim = file.given(pick, 0, "input"), file.given(pick, 2 if last_name(pick.func) == "topk" else 1, "dim")
     at = number(dim)
     form = None if value is None else forms.of(value)
     if value is None or dim is None or at is None or form is None or form.is_open or len(form.parts) < _LONG:

@@ -1,26 +1,41 @@
 """A loss of log-probabilities that is given probabilities, or scores that went through no softmax.
 
-## What it does
-
-Flags the input of `nll_loss`, `kl_div` and `ctc_loss`, as functions and as layers, that went through a softmax or a
-sigmoid last, or comes straight from a Linear or a convolution: in the call itself, through names that are assigned
-once, through functions and models of the same file. For `kl_div` also a target that is a `log_softmax`, where
-`log_target=True` isn't said. An `nll_loss` that isn't reduced, or is negated, only takes one number of each row, and is
-left alone.
-
-## Why is this bad?
-
-None of these losses looks at what it is given. `nll_loss` of probabilities is their negated mean, between -1 and 0,
-and its gradient doesn't grow where the model is wrong; of scores it has no lower end, and is made smaller by making all
-scores larger. `kl_div` of probabilities is no divergence, and often negative. Nothing fails.
-
 ## Example
 
-    loss = F.nll_loss(F.softmax(logits, dim=1), labels)
+    import torch.nn.functional as F
+
+
+    def train_step(model, images, labels):
+        probabilities = F.softmax(model(images), dim=1)
+        return F.nll_loss(probabilities, labels)
+
+The check says:
+
+    example.py:6:23 SG405 missing-log-softmax: `F.nll_loss` takes logarithms of probabilities, and `probabilities` holds probabilities
+        from `F.softmax(model(images), dim=1)`, line 5
+        fix: Take the logarithm too: `log_softmax` (unsafe)
 
 Use instead:
 
-    loss = F.nll_loss(F.log_softmax(logits, dim=1), labels)
+    def train_step(model, images, labels):
+        log_probabilities = F.log_softmax(model(images), dim=1)
+        return F.nll_loss(log_probabilities, labels)
+
+## Why is this bad?
+
+None of these losses looks at what it is given. `nll_loss` of probabilities is their negated mean, between -1 and 0, and
+its gradient doesn't grow where the model is wrong; of scores it has no lower end, and is made smaller by making all
+scores larger. `kl_div` of probabilities is no divergence, and often negative. Nothing fails.
+
+## What it does
+
+Marks what is given to `nll_loss`, `kl_div` and `ctc_loss`, and to their layers:
+
+- an input that went through a softmax or a sigmoid last, or comes straight from a Linear or a convolution;
+- a target of `kl_div` that is a `log_softmax`, without `log_target=True`.
+
+The input is followed through names that are assigned once, and through functions and models of the same file. An
+`nll_loss` that isn't reduced, or is negated, only takes one number of each row, and is left alone.
 
 ## Fix safety
 
@@ -33,7 +48,7 @@ import ast
 from collections.abc import Iterator
 
 from shapeguard.lint.losses import Loss, losses
-from shapeguard.lint.reading import Reading, number
+from shapeguard.lint.reading import Reading, is_hiding, number
 from shapeguard.lint.removing import logarithm
 from shapeguard.lint.rule import Argument, Found, Repair, Rule
 from shapeguard.lint.squashing import Squashed, squashed
@@ -264,10 +279,7 @@ def _found(file: Reading, loss: Loss, last: Squashed) -> Found:
 
 def _may_be_log(loss: Loss) -> bool:
     """Whether the target is said to be logarithms, or options aren't seen."""
-    calls = (loss.call, loss.made)
-    hidden = any(each.arg is None for call in calls for each in call.keywords) or any(
-        isinstance(each, ast.Starred) for call in calls for each in call.args
-    )
+    hidden = is_hiding(loss.call) or is_hiding(loss.made)
     return hidden or "log_target" in loss.options or len(loss.call.args) > _POSITIONAL
 
 

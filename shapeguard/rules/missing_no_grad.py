@@ -1,35 +1,51 @@
 """An evaluation that keeps the graph of every output.
 
-## What it does
+## Example
 
-Flags what a loop adds up or gathers of a model's outputs, after `model.eval()` in the same function, where nothing
-turns gradients off: no `no_grad`, `inference_mode` or `set_grad_enabled` in or around the function, nor around its calls
-in the file, and no `backward` in it. `.detach()`, `.item()`, `.numpy()` and `argmax` leave the graph behind; `.cpu()`
-doesn't.
+    import torch
+
+
+    def predict(model, loader):
+        model.eval()
+        outputs = []
+        for batch in loader:
+            outputs.append(model(batch).cpu())
+        return torch.cat(outputs)
+
+The check says:
+
+    example.py:8:9 SG602 missing-no-grad: `outputs` keeps the graph of each `model(batch).cpu()`: `eval()` doesn't turn gradients off
+        hint: run the loop of `predict` under `torch.no_grad()`
+
+Use instead:
+
+    def predict(model, loader):
+        model.eval()
+        outputs = []
+        with torch.no_grad():
+            for batch in loader:
+                outputs.append(model(batch).cpu())
+        return torch.cat(outputs)
 
 ## Why is this bad?
 
 `eval()` changes what dropout and batch norm do. It doesn't turn gradients off: each output holds on to all that was
-computed for it. One batch at a time that is freed; kept in a list, the whole data set's graphs are in memory at once,
-and the evaluation ends in "out of memory" where training fitted.
+computed for it. Kept in a list, the whole data set's graphs are in memory at once, and the evaluation ends in "out of
+memory" where training fitted.
 
-## Example
+## What it does
 
-    model.eval()
-    for batch in loader:
-        outputs.append(model(batch).cpu())
+Marks the line on which a loop adds up or gathers what a model gives, after `model.eval()` in the same function.
 
-Use instead:
+Left alone are functions with `no_grad`, `inference_mode` or `set_grad_enabled` in or around them, or around their calls
+in the file, and functions that call `backward`. `.detach()`, `.item()`, `.numpy()` and `argmax` leave the graph behind;
+`.cpu()` doesn't.
 
-    model.eval()
-    with torch.no_grad():
-        for batch in loader:
-            outputs.append(model(batch).cpu())
+The whole rule is in preview, because callers in other files may have turned gradients off.
 
 ## Fix safety
 
-There is no fix: where gradients are to be turned off is for the reader to say. The rule is in preview, because callers
-in other files may have turned them off.
+There is no fix: where gradients are to be turned off is for the reader to say.
 """
 
 from __future__ import annotations
@@ -37,7 +53,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 
-from shapeguard.lint.looping import GRAPH_METHODS, is_in, kept
+from shapeguard.lint.looping import GRAPH_METHODS, kept
 from shapeguard.lint.reading import Reading, last_name
 from shapeguard.lint.rule import Found, Rule
 
@@ -260,7 +276,7 @@ def _mentions_off(node: ast.AST) -> bool:
 
 
 def _learns(file: Reading, function: ast.FunctionDef) -> bool:
-    return any(is_in(file, call, function) for call in file.calls(*_TRAINING))
+    return any(file.is_in(call, function) for call in file.calls(*_TRAINING))
 
 
 def _is_output(file: Reading, node: ast.expr, models: set[str], depth: int = 0) -> bool:

@@ -1,10 +1,27 @@
 """The positions that `nonzero` gives, squeezed without an axis.
 
-## What it does
+## Example
 
-Flags `.squeeze()` without an axis on what `nonzero` and `argwhere` give, as methods and as functions of torch, where
-the result is measured, iterated, indexed, joined, returned or used as an index. What is only handed on is flagged in
-preview; so are positions in a whole data set, by names such as `train_mask` and `split`.
+    import torch
+
+
+    def print_spikes(scores, threshold):
+        positions = (scores > threshold).nonzero().squeeze()
+        for position in positions:
+            print(position.item())
+
+The check says:
+
+    example.py:5:17 SG102 nonzero-squeeze: where one position is found, `(scores > threshold).nonzero().squeeze()` is a scalar and is then iterated over
+        `(scores > threshold).nonzero()` has one row for each position; only its last axis is to go
+        fix: Name the axis: `.squeeze(-1)` (unsafe)
+
+Use instead:
+
+    def print_spikes(scores, threshold):
+        positions = (scores > threshold).nonzero().squeeze(-1)
+        for position in positions:
+            print(position.item())
 
 ## Why is this bad?
 
@@ -12,19 +29,16 @@ preview; so are positions in a whole data set, by names such as `train_mask` and
 one day exactly one position is found: then `(1, 1)` becomes a scalar. A loop over it raises "iteration over a 0-d
 tensor", `len` raises, and `x[positions]` has an axis less.
 
-What is ready for that stays silent: `.item()`, a `view`, a test of the rank; and elements that are only assigned, for
-`x[positions] = 0` and `x[positions] = y[positions]` do the same with a scalar. So do the borders of runs that `diff`
-finds with something put at both ends: there is never one alone.
+## What it does
 
-## Example
+Marks `.squeeze()` without an axis on what `nonzero` and `argwhere` give, where the result is measured, iterated,
+indexed, joined, returned or used as an index.
 
-    for position in (scores > threshold).nonzero().squeeze():
-        print(position)
+Left alone is what does the same with a scalar: `.item()`, a `view`, a test of the rank, `x[positions] = 0`,
+`x[positions] = y[positions]`; and the borders of runs that `diff` finds, of which there is never one alone.
 
-Use instead:
-
-    for position in (scores > threshold).nonzero().squeeze(-1):
-        print(position)
+It is an error where one position surely raises, as in the example. In preview: positions that are only handed on, and
+those in a whole data set, by names such as `train_mask`.
 
 ## Fix safety
 

@@ -1,44 +1,52 @@
 """Logits and targets that are cut so that no logits meet the next token.
 
-## What it does
-
-Flags a cross-entropy, or a `gather` of log-probabilities, over logits and targets of a language model that are cut, and
-not one against the other:
-
-- the wrong way round, `logits[:, 1:]` against `labels[:, :-1]`: each position is scored against the token before it;
-- both on the same side, `logits[:, :-1]` against `input_ids[:, :-1]`: against the token that it has read; so is what a
-  model makes of `codes[:, :-1]`, against `codes[:, :-1]`;
-- one of them alone: there is one more of them than of the others.
-
-That targets are the tokens themselves is known where the model that makes the logits reads them. Where it doesn't show,
-the wrong way round counts if the targets are called labels, targets, tokens or ids; the same side, if both are called
-shifted (`shift_logits`, `shift_labels`), and in preview, since labels may have been shifted where they were made; one of
-them alone, if the other one has been cut too, under a name that isn't used (`shift_labels`), and in preview where one's
-own model reads the targets, for it may put a token before them. Models that read from right to left, and functions that say "reverse" or "rtl", are left alone.
-
-## Why is this bad?
-
-At position `t` a causal model has read token `t`, and its logits are for token `t + 1`. So the last logits have no target
-and the first token has no logits: `logits[:, :-1]` go with `labels[:, 1:]`. Any other pair of the same length runs as
-well; the model then learns to repeat what it has just read, or what came before it.
-
-A model of transformers that is given `labels` shifts them itself: they go in whole.
-
 ## Example
 
-    shift_logits = logits[..., :-1, :].contiguous()
-    shift_labels = labels[..., :-1].contiguous()
-    loss = F.cross_entropy(shift_logits.view(-1, vocab), shift_labels.view(-1))
+    import torch.nn.functional as F
+
+
+    def lm_loss(model, input_ids, vocab):
+        logits = model(input_ids).logits
+        shift_logits = logits[:, :-1].reshape(-1, vocab)
+        shift_labels = input_ids[:, :-1].reshape(-1)
+        return F.cross_entropy(shift_logits, shift_labels)
+
+The check says:
+
+    example.py:8:12 SG503 one-sided-shift: `input_ids[:, :-1]` is cut on the same side as the logits: each position's logits are scored against the token it has just read
+        fix: Cut the last logits and the first target (unsafe)
 
 Use instead:
 
-    shift_logits = logits[..., :-1, :].contiguous()
-    shift_labels = labels[..., 1:].contiguous()
-    loss = F.cross_entropy(shift_logits.view(-1, vocab), shift_labels.view(-1))
+    def lm_loss(model, input_ids, vocab):
+        logits = model(input_ids).logits
+        shift_logits = logits[:, :-1].reshape(-1, vocab)
+        shift_labels = input_ids[:, 1:].reshape(-1)
+        return F.cross_entropy(shift_logits, shift_labels)
+
+## Why is this bad?
+
+At position `t` a causal model has read token `t`, and its logits are for token `t + 1`. So `logits[:, :-1]` go with
+`labels[:, 1:]`. Cut on the same side, or the wrong way round, they run as well, and the model learns to repeat what it
+has just read or what came before it. A single cut raises. A model of transformers that is given `labels` shifts them
+itself: they go in whole.
+
+## What it does
+
+Marks a cross-entropy, or a `gather` of log-probabilities, over logits and targets of a language model that are
+
+- cut the wrong way round: `logits[:, 1:]` against `labels[:, :-1]`, each position against the token before it;
+- cut on the same side: `logits[:, :-1]` against `input_ids[:, :-1]`, each position against the token it has just read;
+- cut once: `logits[:, :-1]` against `input_ids`, leaving one label too many.
+
+The loss is marked, not a cut: either cut may be the wrong one. What the targets are is known where the model reads
+them, or by names (`labels`, `tokens`, `shift_labels`). In preview: a same side, or a single cut, that may be right
+because the targets were shifted where they were made, or the model puts a token before them. Models that read from
+right to left, and functions that say "reverse" or "rtl", are left alone.
 
 ## Fix safety
 
-The fix rewrites the cuts, and with them the loss: it is unsafe. Where one of the two isn't cut there is none.
+The fix rewrites the cuts, and with them the loss: it is unsafe. Where one of the two isn't cut there is no fix.
 """
 
 from __future__ import annotations
@@ -47,9 +55,10 @@ import ast
 import re
 from collections.abc import Iterator
 
+from shapeguard.lint.identity import is_same, name_of
 from shapeguard.lint.reading import Reading
 from shapeguard.lint.rule import Found, Repair, Replacement, Rule
-from shapeguard.lint.sequences import is_same, role, sequence
+from shapeguard.lint.sequences import sequence
 from shapeguard.lint.shifting import TokenLoss, is_causal, made_of, token_losses
 
 _TOKENS = re.compile(r"(^|_)(labels?|targets?|input_?ids|token_?ids|ids|tokens?|toks|idx)$")
@@ -296,7 +305,7 @@ def gpt_loss(logits, targets):
 
 def _is_of_tokens(loss: TokenLoss) -> bool:
     cuts = (*loss.targets.cuts, *loss.logits.cuts, *loss.read.cuts)
-    names = [role(each) for each in (loss.targets.root, *(cut.value for cut in loss.targets.cuts))]
+    names = [name_of(each) for each in (loss.targets.root, *(cut.value for cut in loss.targets.cuts))]
     return len(cuts) <= 3 and any(_TOKENS.search(each) for each in names)  # noqa: PLR2004 - more are no plain shift
 
 
@@ -328,7 +337,7 @@ def _same_side(file: Reading, loss: TokenLoss) -> Found | None:
     if loss.model is None and not (_is_called_shifted(file, loss) and _cuts(loss) == (0, 1, 0, 1)):
         return None
     targets = _cut(file, loss, "targets")
-    message = f"`{targets}` is cut on the same side as the logits: each position's are scored against the token there"
+    message = f"`{targets}` is cut on the same side as the logits: each position's logits are scored against the token it has just read"
     return Found(loss.call, message, repair=_repair(loss), preview=loss.model is None)
 
 

@@ -1,34 +1,52 @@
 """A loss of which only one side is squeezed without an axis.
 
-## What it does
+## Example
 
-Flags a loss that compares element by element if one side comes from `.squeeze()` without an axis and the other one
-doesn't:
+    import torch.nn.functional as F
+    from torch import nn
 
-- `binary_cross_entropy`, with logits too, `cosine_embedding_loss` and `margin_ranking_loss` (that also if both scores
-  are squeezed and the target isn't), and their layers;
-- any other one (`mse_loss`, `l1_loss`, `smooth_l1_loss`, `huber_loss`, `kl_div`, ...) if the other side is seen to have
-  an axis of size 1: behind an `unsqueeze`, a `view(-1, 1)`, a `Linear(..., 1)`, in a shape that the code states.
 
-In preview: these losses where the other side isn't known, what is called as losses are (`criterion`), what a mask has
-picked, and what is computed over a whole data set.
+    class Classifier(nn.Module):
+        def __init__(self, features):
+            super().__init__()
+            self.head = nn.Linear(features, 1)
+
+        def loss(self, x, labels):
+            logits = self.head(x).squeeze()
+            return F.binary_cross_entropy_with_logits(logits, labels)
+
+The check says:
+
+    example.py:11:18 SG103 one-sided-squeeze: `F.binary_cross_entropy_with_logits` is given one side squeezed: a batch of one makes a scalar of it, and `labels` stays a batch
+        `self.head` ends in `nn.Linear(features, 1)`, so the last axis is 1
+        torch then raises: Target size must be the same as input size
+        fix: Name the axis: `.squeeze(-1)` (unsafe)
+
+Use instead:
+
+    def loss(self, x, labels):
+        logits = self.head(x).squeeze(-1)
+        return F.binary_cross_entropy_with_logits(logits, labels)
 
 ## Why is this bad?
 
 The squeeze is there to make `(batch, 1)` into `(batch,)`, as the other side is. A batch of one, as the last one of an
-epoch may be, becomes a scalar: the losses of the first kind then raise, the others warn. And if the other side is
-`(batch, 1)` after all, the loss is taken over `(batch, batch)` pairs, with no more than a warning.
+epoch may be, becomes a scalar: some losses then raise, the others warn. And if the other side is `(batch, 1)` after
+all, the loss is taken over `(batch, batch)` pairs, with no more than a warning.
 
-Both sides squeezed alike stay silent, as does a side that is made after the other one (`torch.ones_like(x)`), or made
-so that it never has one row only: `torch.ones(2 * n)`, `torch.cat([good, bad])`.
+## What it does
 
-## Example
+Marks the `.squeeze()` without an axis that one side of a loss comes from, if the other one doesn't:
 
-    loss = F.binary_cross_entropy_with_logits(model(x).squeeze(), labels)
+- `binary_cross_entropy`, with logits too, `cosine_embedding_loss` and `margin_ranking_loss`, and their layers;
+- `mse_loss`, `l1_loss`, `huber_loss`, `kl_div` and their like, if the other side is seen to have an axis of size 1:
+  behind an `unsqueeze`, a `view(-1, 1)`, a `Linear(..., 1)`, or in a shape that the code states.
 
-Use instead:
+Both sides squeezed alike are left alone, and so is a side that is made after the other one (`torch.ones_like(x)`) or
+never has one row only (`torch.cat([good, bad])`).
 
-    loss = F.binary_cross_entropy_with_logits(model(x).squeeze(-1), labels)
+In preview: `mse_loss` and its like where the other side isn't known, what is called as losses are (`criterion`), what a
+mask has picked, and what is computed over a whole data set.
 
 ## Fix safety
 

@@ -1,36 +1,51 @@
-"""The last token found by the token that pads, in a file that pads with the token that ends a text.
+"""The last token is looked for by `pad_token`, which is also `eos_token`.
+
+## Example
+
+    import torch
+
+
+    def last_rewards(tokenizer, model, texts):
+        tokenizer.pad_token = tokenizer.eos_token
+        texts = [text + tokenizer.eos_token for text in texts]
+        batch = tokenizer(texts, padding=True, return_tensors="pt")
+        rewards = model(**batch).logits[..., 0]
+        last = (batch.input_ids == tokenizer.pad_token_id).int().argmax(-1) - 1
+        return rewards[torch.arange(len(texts)), last]
+
+The check says:
+
+    example.py:9:12 SG505 pad-token-pooling: `tokenizer.pad_token_id` is also the token that ends a text: `(batch.input_ids == tokenizer.pad_token_id).int().argmax(-1) - 1` may stop before the last token
+        `tokenizer.pad_token = tokenizer.eos_token`, in line 5
+        hint: take the last position at which the mask is 1
+
+Use instead:
+
+    def last_rewards(tokenizer, model, texts):
+        tokenizer.pad_token = tokenizer.eos_token
+        texts = [text + tokenizer.eos_token for text in texts]
+        batch = tokenizer(texts, padding=True, return_tensors="pt")
+        rewards = model(**batch).logits[..., 0]
+        positions = torch.arange(batch.input_ids.size(1))
+        last = (batch.attention_mask * positions).argmax(-1)
+        return rewards[torch.arange(len(texts)), last]
+
+## Why is this bad?
+
+The first pad id found is then an eos: in a conversation of several turns it ends the first of them, and a reward model
+reads its score off the middle; in a single text it is the end itself that is left out. Nothing fails: the score is only
+that of another token.
 
 ## What it does
 
-Flags positions that are counted by the padding token where the same file makes that token the one that ends a text
-(`tokenizer.pad_token = tokenizer.eos_token`, `config.pad_token_id = config.eos_token_id`):
+Marks the position, in a file with `tokenizer.pad_token = tokenizer.eos_token` or its like, where it is counted by the
+padding token:
 
 - `(input_ids == pad_token_id).int().argmax(-1) - 1`, the position before the first one;
 - `input_ids.ne(pad_token_id).sum(-1) - 1`, the number of the others, used as an index.
 
-It is given to everyone where the file also puts that token behind its texts (`text + tokenizer.eos_token`), and
-otherwise in preview. In preview too: an attention mask made as `input_ids != pad_token_id` in such a file.
-
-## Why is this bad?
-
-The first padding token is then the first end of a text: in a conversation of several turns it ends the first of them,
-and a reward model reads its score off the middle; in a single text it is the end itself that is left out. Counting the
-other tokens is off by the number of ends. A mask hides them all. Nothing fails: the score is only that of another token.
-
-The `...ForSequenceClassification` models of transformers take the last token that isn't the padding one, which leaves
-the end out as well, but never stops before.
-
-## Example
-
-    tokenizer.pad_token = tokenizer.eos_token
-    last = (input_ids == tokenizer.pad_token_id).int().argmax(-1) - 1
-    reward = values[torch.arange(len(values)), last]
-
-Use instead:
-
-    positions = torch.arange(input_ids.size(1), device=input_ids.device)
-    last = (attention_mask * positions).argmax(-1)
-    reward = values[torch.arange(len(values)), last]
+In preview: the same in a file that doesn't put that token behind its texts (`text + tokenizer.eos_token`), and an
+attention mask made as `input_ids != pad_token_id`, which also masks real eos tokens.
 
 ## Fix safety
 
@@ -42,11 +57,9 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 
-from shapeguard.lint.padding import ends_texts, is_index, less_one, pad_set_to_eos, pad_test, summed_row
-from shapeguard.lint.reading import Reading, argument, last_name, number, receiver
+from shapeguard.lint.padding import along_row, ends_texts, is_index, less_one, pad_set_to_eos, pad_test, summed_row
+from shapeguard.lint.reading import Reading, last_name
 from shapeguard.lint.rule import Found, Rule
-
-_ROW_AXES = frozenset({-1, 1})
 
 
 class PadTokenPooling(Rule):
@@ -272,8 +285,8 @@ def _counted(file: Reading) -> Iterator[tuple[ast.expr, ast.expr]]:
         inner = less_one(operation)
         if inner is None:
             continue
-        first = _first_true(inner)
-        counted = summed_row(inner)
+        first = _first_true(file, inner)
+        counted = summed_row(file, inner)
         found = None
         if first is not None:
             found = pad_test(first, equal=True)
@@ -283,16 +296,12 @@ def _counted(file: Reading) -> Iterator[tuple[ast.expr, ast.expr]]:
             yield operation, found[1]
 
 
-def _first_true(node: ast.expr) -> ast.expr | None:
+def _first_true(file: Reading, node: ast.expr) -> ast.expr | None:
     """`mask` of `mask.int().argmax(-1)`."""
     match node:
         case ast.Call(func=ast.Name(id="first_true_indices"), args=[mask]):
             return mask
-        case ast.Call(func=ast.Attribute(value=ast.Name(id="torch"), attr="argmax")):
-            return argument(node, 0, "input") if number(argument(node, 1, "dim", "axis")) in _ROW_AXES else None
-        case ast.Call(func=ast.Attribute(attr="argmax")):
-            return receiver(node) if number(argument(node, 0, "dim", "axis")) in _ROW_AXES else None
-    return None
+    return along_row(file, node, "argmax")
 
 
 def _masks(file: Reading) -> Iterator[tuple[ast.expr, ast.expr]]:

@@ -1,43 +1,62 @@
-"""Axes in an order that the layer which takes them doesn't mean.
-
-## What it does
-
-Looks at what goes into `nn.LSTM`, `nn.GRU`, `nn.RNN`, `nn.MultiheadAttention`, the layers and stacks of `nn.Transformer`
-and `nn.Conv1d`, with or without a `permute` or `transpose` on its way, and flags it where it contradicts the layer's
-layout:
-
-- batch-first values into a layer without `batch_first=True`, and sequence-first ones into a layer with it;
-- a feature axis that a `permute(0, 2, 1)` has moved away from the end, in front of a recurrent or attention layer;
-- a state made as `zeros(layers, x.size(0), hidden)` for a recurrent layer whose batch is axis 1;
-- a result of a sequence-first layer that is read as batch-first: `out[:, -1]`, `out.mean(dim=1)`, and `out[:, 0]` of a
-  Transformer where a layer takes it;
-- patches, as a model of the file makes them by a convolution and passes them to its blocks, into a sequence-first layer
-  of theirs;
-- embeddings that go into `nn.Conv1d` without a transpose, where `in_channels` is their size.
-
-What an axis is for is read from `batch, seq, dim = x.shape`, from annotations, from the layer that made the value
-(`nn.Embedding`, `one_hot`, `nn.Conv1d`), and from the name `input_ids`. A `permute` by itself is never flagged.
-
-## Why is this bad?
-
-The sizes often fit, so nothing fails. A recurrent layer then walks over the batch and carries its state from one example
-into the next; attention mixes examples with each other. The loss goes down all the same, and batches of one, as in most
-tests, give other results than the training did.
+"""Axes in another order than the layer expects.
 
 ## Example
 
-    self.lstm = nn.LSTM(vocab, 64)
-    x = F.one_hot(ids, vocab).float()  # (batch, seq, vocab)
-    out, _ = self.lstm(x.permute(0, 2, 1))
+    import torch.nn.functional as F
+    from torch import nn
 
-Use instead, or make the layer with `batch_first=True` and leave the permute away:
 
-    out, _ = self.lstm(x.permute(1, 0, 2))
+    class NextToken(nn.Module):
+        def __init__(self, vocab):
+            super().__init__()
+            self.lstm = nn.LSTM(vocab, 64)
+            self.vocab = vocab
+
+        def forward(self, ids):
+            x = F.one_hot(ids, self.vocab).float()  # (batch, seq, vocab)
+            return self.lstm(x.permute(0, 2, 1))[0]
+
+The check says:
+
+    example.py:13:26 SG201 permute-layout: `x.permute(0, 2, 1)` goes into `nn.LSTM` in a wrong layout: its features are axis 1, not the last one
+        x.permute(0, 2, 1): (ids.shape[0], classes, ids.shape[1])
+        hint: or make the layer with `batch_first=True` and pass `x`
+        fix: Put the axes in the layer's order: `.permute(1, 0, 2)` (unsafe)
+
+Use instead:
+
+    def forward(self, ids):
+        x = F.one_hot(ids, self.vocab).float()  # (batch, seq, vocab)
+        return self.lstm(x.permute(1, 0, 2))[0]
+
+Or make the layer with `batch_first=True`, and leave the permute away.
+
+## Why is this bad?
+
+The example raises unless `seq` equals `vocab`; a batch-first value in a sequence-first layer doesn't raise at all. A
+recurrent layer then walks over the batch and carries its state from one example into the next; attention mixes examples
+with each other. The loss goes down all the same, and batches of one, as in most tests, give other results than the
+training did.
+
+## What it does
+
+Marks what goes into `nn.LSTM`, `nn.GRU`, `nn.RNN`, `nn.MultiheadAttention`, the parts of `nn.Transformer` and
+`nn.Conv1d`, where it contradicts the layer's layout:
+
+- batch-first values into a layer without `batch_first=True`, and sequence-first ones into one with it;
+- features that `permute(0, 2, 1)` has moved away from the end, in front of a recurrent or attention layer;
+- embeddings that go into `nn.Conv1d` without a transpose;
+- a state `zeros(layers, x.size(0), hidden)` for a recurrent layer whose batch is axis 1 (an error);
+- a result of a sequence-first layer that is read as batch-first: `out[:, -1]`, `out.mean(dim=1)`.
+
+What an axis is for is read from `batch, seq, dim = x.shape`, from annotations, from the layer that made the value
+(`nn.Embedding`, `one_hot`, `nn.Conv1d`), and from the name `input_ids`. A `permute` is marked only where its result
+enters a layer.
 
 ## Fix safety
 
-The fix changes what the layer sees, as it is meant to, and the layout of its result: what comes after it may want to
-change too. It is unsafe.
+Unsafe: the fix changes what the layer sees, on purpose, and the layout of its result. What comes after it may want to
+change too.
 """
 
 from __future__ import annotations
@@ -270,7 +289,7 @@ class PermuteLayout(Rule):
         for use in uses(file):
             if use.call in done:
                 continue
-            for found in (_of_input(file, axes, use), _of_state(file, axes, use), _of_result(file, axes, use)):
+            for found in (_of_input(file, axes, use), _of_state(file, axes, use), _of_result(file, use)):
                 if found is not None:
                     done.add(use.call)
                     yield found
@@ -435,13 +454,12 @@ def _of_state(file: Reading, axes: Axes, use: Use) -> Found | None:
     return Found(use.call, message, (), f"or pass `{text}.transpose(0, 1)`", repair, severity="error")
 
 
-def _of_result(file: Reading, axes: Axes, use: Use) -> Found | None:
+def _of_result(file: Reading, use: Use) -> Found | None:
     """A result of a sequence-first layer that is read as if its second axis were the steps."""
     if use.layout != SEQUENCE_FIRST:
         return None
     if use.given is not argument(use.call, 0, "input", "src", "tgt", "query"):
         return None
-    del axes
     whole: ast.expr = use.call
     parent = file.parent(whole)
     gives_several = use.is_recurrent or use.layer == "MultiheadAttention"

@@ -1,43 +1,54 @@
 """The last step, the final state or the maximum of a padded batch, in a function that doesn't read its mask.
 
-## What it does
-
-Flags what summarises the steps of a padded batch without regard to where each row ends:
-
-- `output[:, -1]` of what `pad_packed_sequence` gives, which is 0 in all rows but the longest;
-- the last step or the final state of a recurrent layer that reads what `pad_sequence` made, unpacked, or that reads
-  inputs whose padding a mask has only set to 0;
-- what is read at the first padding of each row, `logits[rows, (ids == pad_id).int().argmax(-1)]`, in a file that pads with
-  a token of its own: the last token stands one place before;
-- in a function that has to be given a mask or lengths (`mask`, `attention_mask`, `valid`, `lengths`, ... without a
-  default) and reads them nowhere: the last step of what a layer gives, the maximum over its steps, the final state of a
-  recurrent layer, and a softmax over the scores of the steps; the same where the parameter has another name, and the
-  file's calls give it `(ids != 0).sum(1)`;
-- `[:, -1]` of what an encoder of torch gives that is told a `key_padding_mask`, in a file that pads by `pad_sequence`.
-
-The maximum is flagged too where a model was told the mask and the steps aren't filled before. Functions that generate
-are left alone: there the last step is where the next token goes. Means have their own rule, `unmasked-mean`.
-
-In preview: masks and lengths that a method doesn't read and that a base class may ask for; values read at the first
-padding that aren't seen to be made of the same tokens.
-
-## Why is this bad?
-
-Behind the end of each row but the longest stands padding. A recurrent layer reads on through it (the backward one
-starts in it), and its output there is used for the row. A maximum takes what the layer makes of zeros, which is its
-bias. With one row, or rows of one length, all is right, so that tests pass.
-
 ## Example
 
-    def forward(self, names, lengths):
-        output, _ = self.lstm(self.embed(names))
-        return self.fc(output[:, -1])
+    import torch
+    from torch import nn
+
+
+    class NameClassifier(nn.Module):
+        def __init__(self, letters, classes):
+            super().__init__()
+            self.embed = nn.Embedding(letters, 32, padding_idx=0)
+            self.lstm = nn.LSTM(32, 64, batch_first=True)
+            self.head = nn.Linear(64, classes)
+
+        def forward(self, names, lengths):
+            output, _ = self.lstm(self.embed(names))
+            return self.head(output[:, -1])
+
+The check says:
+
+    example.py:14:26 SG508 pooled-padding: `output[:, -1]` is padding in shorter rows: `lengths`, which tells where they end, is read nowhere
+        hint: take the last step that `lengths` tells, row by row
 
 Use instead:
 
     def forward(self, names, lengths):
         output, _ = self.lstm(self.embed(names))
-        return self.fc(output[torch.arange(len(names)), lengths - 1])
+        rows = torch.arange(len(names), device=names.device)
+        return self.head(output[rows, lengths - 1])
+
+## Why is this bad?
+
+Shorter rows end in padding. A recurrent layer reads on through it, and its output there is used for the row; a maximum
+takes what the layer makes of zeros, which is its bias. With one row, or rows of one length, all is right, so that tests
+pass.
+
+## What it does
+
+Marks the step, state or maximum that is taken without regard to where each row ends:
+
+- in a function with a required parameter `mask`, `attention_mask`, `lengths` or their like that it reads nowhere: the
+  last step, the final state or the maximum of what a layer gives, and a softmax over the scores of the steps;
+- `output[:, -1]` of what `pad_packed_sequence` gives, which is 0 in all rows but the longest;
+- the last step or final state of a recurrent layer that reads what `pad_sequence` made, unpacked;
+- `[:, -1]` of an encoder's output that was computed with a `key_padding_mask`;
+- the maximum over the steps of a model's output that was computed with a mask;
+- `logits[rows, (ids == pad_id).int().argmax(-1)]`: the last token stands one place before the first padding.
+
+Functions that generate are left alone. Means have their own rule, `unmasked-mean`. In preview: a mask that a base class
+may ask for, and values at the first padding that aren't seen to be made of the same tokens.
 
 ## Fix safety
 
@@ -50,20 +61,18 @@ import ast
 import re
 from collections.abc import Iterator
 
-from shapeguard.lint.averages import enclosing, is_choice
+from shapeguard.lint.averages import is_choice
+from shapeguard.lint.axis_names import RECURRENT
 from shapeguard.lint.first_padding import first_paddings
 from shapeguard.lint.padded_ends import ends, is_last_step, is_told, unread_counts
+from shapeguard.lint.padding import is_generating
 from shapeguard.lint.pooling import layer_call, masked_states, unread
-from shapeguard.lint.reading import Function, Reading, argument, last_name, number, receiver
+from shapeguard.lint.reading import Function, Reading, last_name, number, receiver
 from shapeguard.lint.rule import Found, Rule
 
 _LAST = -1
 _STEPS = 1
 _FILLS = re.compile(r"masked_fill|inf\b|where\(|finfo|-1e|-10000|\*=? ?\w*mask")
-_RECURRENT = frozenset({"LSTM", "GRU", "RNN"})
-_GENERATES = re.compile(
-    r"generat|sampl|decod|beam|next|prefill|prepare|cache|^(score|step|forward_step|predict)|_step$"
-)
 
 
 class PooledPadding(Rule):
@@ -449,22 +458,22 @@ class Classifier(nn.Module):
 
     def _unread(self, file: Reading) -> Iterator[Found]:
         for node in file.all(ast.Subscript):
-            function = enclosing(file, node) if is_last_step(node) else None
+            function = file.named_function(node) if is_last_step(node) else None
             if function is not None and not _generates(function):
                 yield from _last_step(file, node, function)
         for call in file.calls("max", "amax"):
-            function = enclosing(file, call)
+            function = file.named_function(call)
             of = _maximum(file, call)
             if function is not None and of is not None:
                 yield from _largest(file, call, of, function)
         for statement in file.all(ast.Assign):
-            function = enclosing(file, statement)
+            function = file.named_function(statement)
             if function is not None:
                 yield from _final_state(file, statement, function)
 
 
 def _generates(function: Function) -> bool:
-    return isinstance(function, ast.FunctionDef) and bool(_GENERATES.search(function.name))
+    return isinstance(function, ast.FunctionDef) and is_generating(function.name)
 
 
 def _last_step(file: Reading, node: ast.Subscript, function: Function) -> Iterator[Found]:
@@ -480,11 +489,7 @@ def _last_step(file: Reading, node: ast.Subscript, function: Function) -> Iterat
 
 def _maximum(file: Reading, call: ast.Call) -> ast.expr | None:
     """`h` of `h.max(dim=1)`; of what a convolution gives, the steps are the last axis."""
-    is_function = file.full_name(call.func) is not None
-    if is_function and not file.is_torch(call, "max", "amax"):
-        return None
-    place = number(argument(call, int(is_function), "dim", "axis"))
-    of = argument(call, 0, "input") if is_function else receiver(call)
+    of, place = file.given(call, 0, "input"), number(file.given(call, 1, "dim", "axis"))
     if of is None or place == _STEPS:
         return of
     return of if place in {_LAST, _STEPS + 1} and _convolution(file, of) is not None else None
@@ -524,7 +529,7 @@ def _final_state(file: Reading, statement: ast.Assign, function: Function) -> It
         case _:
             return
     names = unread(function) if made is None else unread(function) or unread_counts(file, function)
-    if made is None or not names or last_name(made.func) not in _RECURRENT or not _is_used(file, state):
+    if made is None or not names or last_name(made.func) not in RECURRENT or not _is_used(file, state):
         return
     message = f"the final state of `{file.text(call.func)}` has read the padding: `{names[0]}` is read nowhere"
     hint = "give it `pack_padded_sequence` of the rows and their lengths"

@@ -1,34 +1,57 @@
-"""A loss of a column and a row: one side has an axis of size 1 at the end that the other hasn't.
+"""A loss that compares a column of predictions `(batch, 1)` with a row of targets `(batch,)`, or the reverse.
 
-## What it does
+## Example
 
-Flags losses of pairs whose one side is a column, of shape (batch, 1), and whose other side is a row, of shape (batch,):
-`mse_loss`, `l1_loss`, `smooth_l1_loss`, `huber_loss`, `hinge_embedding_loss`, which stretch them, and
-`binary_cross_entropy`, `binary_cross_entropy_with_logits`, `margin_ranking_loss` and `soft_margin_loss`, which refuse
-them; as functions and as layers. What is a column and a row is read off the code: `nn.Linear(d, 1)`, `unsqueeze(-1)`, `view(-1, 1)`, `x[:, None]`,
-`gather(1, places)` against `view(-1)`, `flatten()`, `torch.ones(len(x))`, `max(1)[0]`; and off shapes that are stated. What
-`shape-mismatch` reports isn't reported again.
+    import torch.nn.functional as F
+    from torch import nn
+
+
+    class Critic(nn.Module):
+        def __init__(self, features):
+            super().__init__()
+            self.head = nn.Linear(features, 1)
+
+        def loss(self, states, returns):
+            values = self.head(states)  # (batch, 1)
+            return F.mse_loss(values, returns.view(-1))
+
+The check says:
+
+    example.py:12:16 SG402 ranking-target-shape: `F.mse_loss` compares each element of `values` with all of `returns.view(-1)`: a column meets a row
+        values: (batch, 1)
+        returns.view(-1): (batch,)
+        fix: Take the axis of size 1 away: `values.squeeze(-1)` (unsafe)
+
+Use instead:
+
+    def loss(self, states, returns):
+        values = self.head(states).squeeze(-1)  # (batch,)
+        return F.mse_loss(values, returns.view(-1))
 
 ## Why is this bad?
 
 A column and a row are broadcast to a matrix: each prediction is compared with the targets of the whole batch. The loss
-falls, to where the model says the mean of all targets, and stays there. torch warns of it once, in a line that scrolls
-away; of `hinge_embedding_loss` not at all.
+falls, to where the model predicts the mean of all targets, and stays there. torch warns of it once, in a line that
+scrolls away; of `hinge_embedding_loss` not at all.
 
-## Example
+## What it does
 
-    values = self.head(x)                       # nn.Linear(d, 1): (batch, 1)
-    loss = F.mse_loss(values, returns.view(-1))
+Marks a loss, as a function or a layer, of a column `(batch, 1)` and a row `(batch,)`: `mse_loss`, `l1_loss`,
+`smooth_l1_loss`, `huber_loss` and `hinge_embedding_loss`, which stretch them, and `binary_cross_entropy`, with logits
+too, `margin_ranking_loss` and `soft_margin_loss`, which refuse them.
 
-Use instead:
+Column and row are told apart by the code: `nn.Linear(d, 1)`, `unsqueeze(-1)`, `view(-1, 1)`, `gather(1, places)`
+against `view(-1)`, `flatten()`, `torch.ones(len(x))`, `max(1)[0]`; and shapes that are stated. What `shape-mismatch`
+reports isn't reported again.
 
-    values = self.head(x).squeeze(-1)
-    loss = F.mse_loss(values, returns.view(-1))
+Where a column `(b, 1)` meets a row `(b,)`, one kind reports it: `ranking-target-shape` a loss of torch whose arguments
+are seen to be the two, else `loss-contract` a loss or an accuracy, else `column-with-row` any other step, and
+`outer-broadcast` what only annotations and other known shapes show.
 
 ## Fix safety
 
-The fix adds `.squeeze(-1)` to the column, where the other side surely has one axis. Losses change, and code that prints
-the matrix of an unreduced loss: it is unsafe.
+The fix adds `.squeeze(-1)` to the column, where the other side surely has one axis. Unsafe: the loss changes, and an
+unreduced one changes shape.
 """
 
 from __future__ import annotations
@@ -37,12 +60,12 @@ import ast
 from collections.abc import Iterator
 
 from shapeguard.lint.columns import Column, column_by_shape, column_of
-from shapeguard.lint.losses import Loss, losses
+from shapeguard.lint.losses import OF_CHANCES, OF_DIFFERENCES, Loss, losses
 from shapeguard.lint.reading import Reading, argument, last_name
 from shapeguard.lint.rule import Found, Repair, Replacement, Rule
 
-_STRETCH = ("mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss", "hinge_embedding_loss")
-_REFUSE = ("binary_cross_entropy", "binary_cross_entropy_with_logits", "margin_ranking_loss", "soft_margin_loss")
+_STRETCH = (*OF_DIFFERENCES, "hinge_embedding_loss")
+_REFUSE = (*OF_CHANCES, "margin_ranking_loss", "soft_margin_loss")
 
 _HEAD = """import torch
 import torch.nn.functional as F

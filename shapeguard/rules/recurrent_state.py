@@ -1,39 +1,54 @@
 """What a recurrent layer has read is taken from the wrong end.
 
-## What it does
-
-Follows what `nn.LSTM`, `nn.GRU` and `nn.RNN` give, and flags where a summary of the sequence is taken from a place that
-doesn't hold it:
-
-- `out[:, -1]` of a layer with `bidirectional=True`: at the last step the backward direction has read one step;
-- `h_n[0]` of several layers, which is the state of the lowest one, and `h_n[-1]` of two directions, which is the backward
-  one alone, where nothing else reads the others;
-- `h_n[:, -1]`, which is the last example: a state is `(layers, batch, hidden)`, with `batch_first=True` as well;
-- `out[-1]` of a layer with `batch_first=True`, which is the last example, and not the last step;
-- `h_n.squeeze(0)` of several layers or directions, which takes nothing away;
-- `state[-1]` of an LSTM's `(h_n, c_n)`, which is the cell state, where it goes into a linear layer.
-
-The number of layers is the one that is written, or the default of the parameter that says it.
-
-## Why is this bad?
-
-Every place has the size that the next layer wants. The model trains, on half of what it has read or on another example's
-state, and is worse than it could be.
-
 ## Example
 
-    self.lstm = nn.LSTM(d, hidden, batch_first=True, bidirectional=True)
-    out, (h_n, _) = self.lstm(x)
-    return self.fc(out[:, -1])
+    import torch
+    from torch import nn
+
+
+    class Sentiment(nn.Module):
+        def __init__(self, dim, hidden):
+            super().__init__()
+            self.lstm = nn.LSTM(dim, hidden, batch_first=True, bidirectional=True)
+            self.head = nn.Linear(2 * hidden, 2)
+
+        def forward(self, x):
+            out, (h_n, _) = self.lstm(x)
+            return self.head(out[:, -1])
+
+The check says:
+
+    example.py:13:26 SG205 recurrent-state: `out[:, -1]` is the last step, where the backward direction of `nn.LSTM` has read one step only
+        hint: the two directions end at `h_n[-2]` and `h_n[-1]`: `torch.cat([h_n[-2], h_n[-1]], dim=-1)`
 
 Use instead:
 
-    return self.fc(torch.cat([h_n[-2], h_n[-1]], dim=-1))
+    def forward(self, x):
+        out, (h_n, _) = self.lstm(x)
+        return self.head(torch.cat([h_n[-2], h_n[-1]], dim=-1))
+
+## Why is this bad?
+
+Every such index has the right size for the next layer. The model trains, on half of what it has read or on another
+example's state, and is worse than it could be.
+
+## What it does
+
+Marks a place in what `nn.LSTM`, `nn.GRU` and `nn.RNN` give that doesn't hold the summary that is taken from it:
+
+- `out[:, -1]` with `bidirectional=True`: at the last step the backward direction has read one step;
+- `h_n[0]` of several layers, the state of the lowest; `h_n[-1]` of two directions, the backward one alone;
+- `h_n[:, -1]`, the last example: a state is `(layers, batch, hidden)`, with `batch_first=True` as well;
+- `out[-1]` with `batch_first=True`, the last example, and not the last step;
+- `h_n.squeeze(0)` of several layers or directions, which takes nothing away;
+- `state[-1]` of an LSTM's `(h_n, c_n)`, the cell state, where it goes into a linear layer.
+
+Left alone are places beside which the others are read as well, as in `torch.cat([h_n[-2], h_n[-1]], dim=-1)`.
 
 ## Fix safety
 
-`h_n[0]` becomes `h_n[-1]`; there is none where the state has no name. It changes the result, as it is meant to: it is
-unsafe.
+There is a fix for `h_n[0]`, which becomes `h_n[-1]`, and for `out[-1]`, which becomes the last step; elsewhere the
+finding only hints. Unsafe: it changes the result, on purpose.
 """
 
 from __future__ import annotations
@@ -41,8 +56,9 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 
+from shapeguard.lint.layouts import directions
 from shapeguard.lint.reading import Reading, argument, last_name, number, receiver
-from shapeguard.lint.recurrence import Given, Recurrences, directions, stacked
+from shapeguard.lint.recurrence import Given, Recurrences, stacked
 from shapeguard.lint.rule import Found, Repair, Replacement, Rule
 
 _TWO = 2
@@ -308,12 +324,8 @@ def _is_taken_on(file: Reading, node: ast.expr) -> bool:
 
 def _is_taken_apart(file: Reading, node: ast.expr) -> bool:
     """Whether parts of its features are taken, as the half of one direction."""
-    readers = [node]
-    match file.parent(node):
-        case ast.Assign(targets=[ast.Name() as name]):
-            readers += file.uses(name)
-    around = [file.parent(each) for each in readers]
-    for each, reader in zip(around, readers, strict=True):
+    for reader in file.reads(node):
+        each = file.parent(reader)
         if isinstance(each, ast.Subscript) and each.value is reader:
             return True
         if isinstance(each, ast.Attribute) and each.attr in {"chunk", "split", "view", "reshape", "unflatten"}:
@@ -359,7 +371,7 @@ def _of_state(
     count = layers * both
     read = {each % count if -count <= each < count else each for each in read}
     if layers > 1 and read <= set(range(both)):
-        message = f"`{text}` is the state of the lowest of {layers} layers of `nn.{whole.layer}`, and nothing reads the last one's"
+        message = f"`{text}` is the state of the lowest of {layers} layers of `nn.{whole.layer}`, and nothing reads the last layer's"
         repair = None
         if both == 1 and len(parts) == 1:
             repair = Repair("Take the last layer's: `[-1]`", (Replacement(node, "{}[-1]", (node.value,)),))
@@ -451,11 +463,7 @@ def _gathers_last(file: Reading, call: ast.Call) -> bool:
 
 def _goes_into_linear(file: Reading, node: ast.expr) -> bool:
     """Whether a linear layer takes a value."""
-    readers: list[ast.expr] = [node]
-    match file.parent(node):
-        case ast.Assign(targets=[ast.Name() as name]):
-            readers += file.uses(name)
-    for each in readers:
+    for each in file.reads(node):
         call = file.parent(each)
         if isinstance(call, ast.Call) and each in call.args:
             made = file.layer(call.func)

@@ -1,31 +1,45 @@
 """A loss that makes a sigmoid or softmax itself, of what went through a sigmoid already.
 
-## What it does
-
-Flags the input of `binary_cross_entropy_with_logits`, `multilabel_soft_margin_loss` and torchvision's
-`sigmoid_focal_loss` that went through a sigmoid or softmax last, and that of `cross_entropy` that went through a
-sigmoid: as functions and as layers, through names that are assigned once, through functions and models of the same
-file. A softmax before `cross_entropy` has its own rule, `softmax-before-cross-entropy`.
-
-## Why is this bad?
-
-Of a number between 0 and 1 the second sigmoid makes one between 0.5 and 0.73: no input can be called negative, the
-loss of a negative never falls below 0.69, and gradients shrink. Nothing fails.
-
 ## Example
 
-    score = torch.sigmoid(self.head(x))
-    loss = F.binary_cross_entropy_with_logits(score, labels)
+    import torch
+    import torch.nn.functional as F
+
+
+    def train_step(model, images, labels):
+        scores = torch.sigmoid(model(images))
+        return F.binary_cross_entropy_with_logits(scores, labels)
+
+The check says:
+
+    example.py:7:47 SG404 sigmoid-before-logits-loss: `F.binary_cross_entropy_with_logits` makes a sigmoid itself, and `scores` is a sigmoid already
+        from `torch.sigmoid(model(images))`, line 6
+        fix: Give the loss the logits themselves (unsafe)
 
 Use instead:
 
-    logit = self.head(x)
-    loss = F.binary_cross_entropy_with_logits(logit, labels)
+    def train_step(model, images, labels):
+        logits = model(images)
+        return F.binary_cross_entropy_with_logits(logits, labels)
+
+## Why is this bad?
+
+Of a number between 0 and 1 the second sigmoid makes one between 0.5 and 0.73: no input can be called negative, the loss
+of a negative never falls below 0.69, and gradients shrink. Nothing fails.
+
+## What it does
+
+Marks the input of `binary_cross_entropy_with_logits`, `multilabel_soft_margin_loss` and torchvision's
+`sigmoid_focal_loss` that went through a sigmoid or softmax last, and that of `cross_entropy` that went through a
+sigmoid. Layers count as functions do; the input is followed through names that are assigned once, and through functions
+and models of the same file.
+
+A softmax before `cross_entropy` has its own rule, `softmax-before-cross-entropy`.
 
 ## Fix safety
 
-The fix gives the loss what the sigmoid is made of. Losses, and so what is trained, change: it is unsafe. There is none
-where the sigmoid is made in a function or model that others may call.
+The fix gives the loss what the sigmoid is made of. Losses, and so what is trained, change: it is unsafe. There is no
+fix where the sigmoid is made in a function or model that others may call.
 """
 
 from __future__ import annotations

@@ -1,10 +1,25 @@
 """A cross entropy of what is a softmax already.
 
-## What it does
+## Example
 
-Flags `cross_entropy` and `CrossEntropyLoss` whose input went through a softmax last: in the call itself, through names
-that are assigned once, in a function or in the `forward` of a model of the same file, in an `nn.Sequential`. Targets
-may be probabilities, and a `log_softmax` is left alone: another one doesn't change it.
+    import torch.nn.functional as F
+
+
+    def train_step(model, images, labels):
+        probabilities = F.softmax(model(images), dim=-1)
+        return F.cross_entropy(probabilities, labels)
+
+The check says:
+
+    example.py:6:28 SG403 softmax-before-cross-entropy: `F.cross_entropy` makes a softmax itself, and `probabilities` is one already
+        from `F.softmax(model(images), dim=-1)`, line 5
+        fix: Give the loss the scores themselves (unsafe)
+
+Use instead:
+
+    def train_step(model, images, labels):
+        logits = model(images)
+        return F.cross_entropy(logits, labels)
 
 ## Why is this bad?
 
@@ -12,20 +27,18 @@ The loss takes scores and makes their softmax itself. Of numbers between 0 and 1
 classes, a model that is surely right reaches a probability of 0.23 and a loss of 1.46, never less. Gradients shrink
 with it. Nothing fails; training is slow and stops early, which is found late.
 
-## Example
+## What it does
 
-    probabilities = F.softmax(self.head(x), dim=-1)
-    loss = F.cross_entropy(probabilities, labels)
+Marks the input of `cross_entropy` or of a `CrossEntropyLoss` that went through a softmax last: in the call itself,
+through names that are assigned once, in a function or in the `forward` of a model of the same file, or in an
+`nn.Sequential`.
 
-Use instead:
-
-    logits = self.head(x)
-    loss = F.cross_entropy(logits, labels)
+Targets may be probabilities, and a `log_softmax` is left alone: another one doesn't change it.
 
 ## Fix safety
 
-The fix gives the loss what the softmax is made of. Losses, and so what is trained, change: it is unsafe. There is none
-where the softmax is made in a function or model that others may call.
+The fix gives the loss what the softmax is made of. Losses, and so what is trained, change: it is unsafe. There is no
+fix where the softmax is made in a function or model that others may call.
 """
 
 from __future__ import annotations

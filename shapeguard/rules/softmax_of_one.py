@@ -1,28 +1,41 @@
 """A softmax, an argmax or a cross entropy over a single score.
 
-## What it does
-
-Flags `softmax`, `log_softmax` and `argmax` over an axis of size 1, and the cross entropy of a single class, where the
-layers and steps of the file show that the axis is 1: after `nn.Linear(d, 1)`, a convolution with one channel,
-`unsqueeze` or `keepdim=True`.
-
-## Why is this bad?
-
-The softmax of one number is 1, whatever the number is; its logarithm is 0, the largest of one is number 0, and the
-cross entropy of one class is 0, with a gradient of 0. Weights that are all 1 make a sum where a weighted mean is meant,
-and a classifier with one output learns nothing under a cross entropy. Neither fails.
-
 ## Example
 
-    scores = self.score(torch.tanh(self.hidden(x)))  # nn.Linear(h, 1): (batch, time, 1)
-    weights = scores.softmax(dim=-1)
-    pooled = (weights * x).sum(dim=1)
+    from torch import nn
+
+
+    class AttentionPool(nn.Module):
+        def __init__(self, dim):
+            super().__init__()
+            self.score = nn.Linear(dim, 1)
+
+        def forward(self, x):  # (batch, time, dim)
+            weights = self.score(x).softmax(dim=-1)
+            return (weights * x).sum(dim=1)
+
+The check says:
+
+    example.py:10:19 SG411 softmax-of-one: `self.score(x).softmax(dim=-1)` is over an axis of 1: all that it gives is 1
+        self.score(x): (..., 1)
 
 Use instead:
 
-    scores = self.score(torch.tanh(self.hidden(x)))  # (batch, time, 1)
-    weights = scores.softmax(dim=1)
-    pooled = (weights * x).sum(dim=1)
+    def forward(self, x):  # (batch, time, dim)
+        weights = self.score(x).softmax(dim=1)
+        return (weights * x).sum(dim=1)
+
+## Why is this bad?
+
+The softmax of one number is 1, whatever the number is; its logarithm is 0, argmax is always 0, and the cross entropy of
+one class is 0, with a gradient of 0. Weights that are all 1 make a sum where a weighted mean is meant, and a classifier
+with one output learns nothing. Neither fails.
+
+## What it does
+
+Marks `softmax`, `log_softmax` and `argmax` over an axis of size 1, and the cross entropy of a single class, where the
+layers and steps of the file show that the axis is 1: after `nn.Linear(d, 1)`, a convolution with one channel,
+`unsqueeze` or `keepdim=True`. A softmax layer inside an `nn.Sequential` is marked where it is made.
 
 ## Fix safety
 
@@ -38,7 +51,7 @@ from shapeguard.lint.form import Form
 from shapeguard.lint.forms import Forms
 from shapeguard.lint.layer_forms import through
 from shapeguard.lint.losses import losses
-from shapeguard.lint.reading import Reading, argument, last_name, number, receiver
+from shapeguard.lint.reading import Reading, argument, last_name, number
 from shapeguard.lint.rule import Found, Rule
 
 _SOFTMAXES = ("softmax", "log_softmax")
@@ -101,11 +114,7 @@ class SoftmaxOfOne(Rule):
         """What is chosen or weighed among one."""
         forms = Forms(file)
         for call in file.calls(*_SOFTMAXES, "argmax"):
-            is_function = file.full_name(call.func) is not None
-            if is_function and not file.is_torch(call, *_SOFTMAXES, "argmax"):
-                continue
-            of = argument(call, 0, "input") if is_function else receiver(call)
-            dim = number(argument(call, 1 if is_function else 0, "dim"))
+            of, dim = file.given(call, 0, "input"), number(file.given(call, 1, "dim"))
             if of is not None and _is_one(forms.of(of), dim):
                 yield _found(file, call, of, forms.of(of))
         yield from _of_layers(file, forms)
@@ -114,7 +123,7 @@ class SoftmaxOfOne(Rule):
             if form is None or not _is_single_class(form):
                 continue
             func, given = file.text(loss.call.func), file.text(loss.given)
-            message = f"`{func}` of a single class is always 0: `{given}` has an axis of 1 for them"
+            message = f"`{func}` of a single class is always 0: `{given}` has one class"
             hint = "`binary_cross_entropy_with_logits` takes one logit"
             yield Found(loss.call, message, _shown(file, loss.given, form), hint)
 

@@ -1,39 +1,43 @@
 """A mean over the steps of a padded batch, in which the padding counts though a mask is at hand.
 
-## What it does
+## Example
 
-Flags means, deviations, sums divided by a count of all positions, and losses with a mean in them, where a mask of the
-same positions is at hand in the function and isn't what the mean is taken over:
+    from torch.nn.functional import normalize
 
-- `entropy.mean()` where `advantages * response_mask` is taken of the same logits, or their shapes are known to agree;
-- `(x * mask).mean()`, which divides by the number of all positions;
-- `hidden.mean(dim=1)` where `hidden` is what a model gives that was told the mask, or that reads what a tokenizer pads;
-- `kl.mean()` of log-probabilities beside a `padding_mask` that isn't put on anything;
-- means and losses in a function that has to be given a mask or lengths, and reads them nowhere;
-- an accuracy of predictions that a parameter has filled, `pred.masked_fill(~is_word, 0)`, and an error times what was
-  `observed`, or isn't NaN;
-- a loss in a loop over batches whose mask nothing reads: `for x, y, mask in loader`.
 
-What a mask is rests on names (`attention_mask`, `response_mask`, `mask` beside other evidence) and on how it is made
-(`labels != -100`, `arange(n) < lengths[:, None]`). A mean is left alone where a test of the mask leads to it, where the
-other branch uses the mask, where padding was taken out before (`x[mask]`), and where it is divided by the mask's mean.
+    def embed(model, input_ids, attention_mask):
+        hidden = model(input_ids, attention_mask=attention_mask).last_hidden_state
+        return normalize(hidden.mean(dim=1))
+
+The check says:
+
+    example.py:6:22 SG507 unmasked-mean: `hidden.mean(dim=1)` counts the padding that `attention_mask` marks
+        hint: divide the sum of what the mask leaves by the sum of the mask
+
+Use instead:
+
+    def embed(model, input_ids, attention_mask):
+        hidden = model(input_ids, attention_mask=attention_mask).last_hidden_state
+        mask = attention_mask.unsqueeze(-1)
+        return normalize((hidden * mask).sum(dim=1) / mask.sum(dim=1))
 
 ## Why is this bad?
 
 The mean of a short row is mostly that of its padding, and changes with the longest row of the batch. An embedding
-depends on its neighbours, advantages are whitened by the zeros behind each reply, an accuracy counts positions that
-have no label. Nothing fails: the number is just another one.
+depends on its neighbours, a loss on how the batch was put together. Nothing fails: the number is just another one.
 
-## Example
+## What it does
 
-    hidden = model(input_ids, attention_mask=attention_mask).last_hidden_state
-    pooled = hidden.mean(dim=1)
+Marks a mean, a `std`, a sum divided by a count of all positions, or a loss with a mean in it, where a mask of the same
+positions is at hand in the function and isn't what the mean is taken over:
 
-Use instead:
+- `hidden.mean(dim=1)` where a model made `hidden` with the mask, or from what a tokenizer pads;
+- `(x * mask).mean()`, and `pred.masked_fill(~is_word, 0)` in an accuracy: the number of all positions divides;
+- `entropy.mean()` beside `advantages * response_mask` of the same logits, and `kl.mean()` beside a `padding_mask`;
+- means and losses in a function, or in a loop `for x, y, mask in loader`, that reads its mask or lengths nowhere.
 
-    hidden = model(input_ids, attention_mask=attention_mask).last_hidden_state
-    mask = attention_mask.unsqueeze(-1)
-    pooled = (hidden * mask).sum(dim=1) / mask.sum(dim=1).clamp(min=1)
+A mask is known by its name (`attention_mask`, `response_mask`) and by how it is made (`labels != -100`). Left alone is
+a mean behind a test of the mask, one of what was picked before (`x[mask]`), and a mean divided by `mask.mean()`.
 
 ## Fix safety
 
@@ -46,7 +50,7 @@ import ast
 import re
 from collections.abc import Iterator
 
-from shapeguard.lint.averages import Average, averages, enclosing, is_choice, is_divided_by
+from shapeguard.lint.averages import Average, averages, is_choice, is_divided_by
 from shapeguard.lint.forms import is_annotated
 from shapeguard.lint.left_out import left_out
 from shapeguard.lint.masks import Mask, is_lengths, made_from, mask_of, named_mask
@@ -412,7 +416,7 @@ def value_loss(values, returns, mask):
         known: dict[Function, dict[str, Mask]] = {}
         lines: set[tuple[int, str]] = set()
         for average in averages(file):
-            function = enclosing(file, average.node)
+            function = file.named_function(average.node)
             if function is None:
                 continue
             if function not in known:
@@ -661,5 +665,5 @@ _HINT = "divide the sum of what the mask leaves by the sum of the mask"
 
 def _of_states(file: Reading, average: Average, states: MaskedStates) -> Found:
     text = file.text(average.node)
-    message = f"`{text}` counts the padding, which {states.told}"
+    message = f"`{text}` counts the padding that {states.told}"
     return Found(average.node, message, (), _HINT)

@@ -1,35 +1,46 @@
 """A language model's logits scored against the tokens that it has just read.
 
-## What it does
+## Example
 
-Flags a cross-entropy, and a `gather` of log-probabilities, whose targets are the very tokens from which the model made
-the logits, with nothing cut off either: `F.cross_entropy(logits.view(-1, vocab), input_ids.view(-1))` after
-`logits = model(input_ids)`.
+    import torch.nn.functional as F
+    from transformers import AutoModelForCausalLM
 
-It is given to everyone where the file says that the model is causal (`AutoModelForCausalLM`, `GPT2LMHeadModel`, a causal
-mask, "next token", ...), and in preview where it doesn't say. A file that speaks of masked language models, of
-autoencoders, of diffusion, of encoders and decoders, or of a token put before the others is left alone: there the same line is right. Only targets with the
-name of tokens (`input_ids`, `tokens`, `ids`, `idx`) count, except where the file masks the future (`is_causal=True`) and
-puts nothing before what its model reads.
+    model = AutoModelForCausalLM.from_pretrained("gpt2")
+
+
+    def lm_loss(input_ids):
+        logits = model(input_ids).logits
+        return F.cross_entropy(logits.flatten(0, 1), input_ids.flatten())
+
+The check says:
+
+    example.py:9:12 SG501 unshifted-lm-labels: `input_ids` is what `model` reads: each position's logits are scored against the token that stands there
+        fix: Cut the last logits and the first token (unsafe)
+
+Use instead:
+
+    def lm_loss(input_ids):
+        logits = model(input_ids).logits
+        return F.cross_entropy(logits[:, :-1].flatten(0, 1), input_ids[:, 1:].flatten())
 
 ## Why is this bad?
 
 At position `t` a causal model has read token `t`, and its logits are for token `t + 1`. Scored against token `t`, it
 learns to repeat what it reads. The loss falls to nearly nothing, nothing fails, and what the model writes is one word
-over and over.
+over and over. The models of transformers shift the labels inside: pass `labels` to them unshifted. Only a loss that you
+compute yourself has to shift.
 
-The models of transformers shift the labels inside, in `ForCausalLMLoss`: to `model(input_ids, labels=labels)` go labels
-that aren't shifted. A loss that is taken of their logits outside has to shift.
+## What it does
 
-## Example
+Marks a cross-entropy, or a `gather` of log-probabilities, whose targets are the very tokens from which the model made
+the logits, with nothing cut off either. It is a warning, where a wrong cut is an error: without a cut, the model may
+have been meant to copy.
 
-    logits = model(input_ids).logits
-    loss = F.cross_entropy(logits.view(-1, logits.size(-1)), input_ids.view(-1))
+Only targets with the name of tokens (`input_ids`, `tokens`, `ids`, `idx`) count, or any where the file masks the future
+(`is_causal=True`). A file that speaks of masked language models, of autoencoders, of diffusion, of encoders and
+decoders, or of a token put before the others is left alone: there the same line is right.
 
-Use instead:
-
-    logits = model(input_ids).logits
-    loss = F.cross_entropy(logits[:, :-1].reshape(-1, logits.size(-1)), input_ids[:, 1:].reshape(-1))
+In preview: files that don't say that the model is causal (`AutoModelForCausalLM`, a causal mask, "next token").
 
 ## Fix safety
 

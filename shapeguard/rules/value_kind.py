@@ -1,40 +1,45 @@
 """The right shape with the wrong meaning: logits for probabilities, one-hot rows for class indices.
 
-## What it does
-
-Flags values whose shape is right and whose meaning isn't:
-
-- logits, or logarithms, where probabilities belong: `torch.multinomial(logits, 1)`, `Categorical(logits)`,
-  `logits > 0.5`, `logits * logits.log()`, `(1 - logits) ** gamma`, the target of `kl_div`; and scores given to `nll_loss`;
-- logits for a parameter `prob` or `probs` of a function of the file that makes no probabilities of it;
-- probabilities where their logarithms belong: `exp(new - old)` for a ratio;
-- probabilities where logits belong: `Categorical(logits=softmax(x))`, `gumbel_softmax(softmax(x))`; and what went through
-  a softmax or a sigmoid and goes through the same again;
-- one-hot rows where numbers of classes belong: the index of `gather`, of an embedding or of a subscript, the target of
-  `nll_loss`, and that of `cross_entropy` unless they are floats;
-- the reverse: `one_hot` of floats, and numbers of classes mixed (`lam * y + (1 - lam) * y[perm]`) and made whole again;
-- `argmax` or a rounding, through which no gradient flows, in a loss that is followed backwards.
-
-What values are is followed through names that are assigned once, functions and models of the same file; else the names
-`logits` and `probs` are believed, where nothing that they are made of says otherwise; a threshold found by name alone
-is in preview, one on the input of a loss with logits isn't. Losses that get a softmax or a
-sigmoid too many or too few have their own rules.
-
-## Why is this bad?
-
-A draw from logits that happen to be positive is a draw from something else, and fails at the first negative one. A
-one-hot row is a row of valid indices: `q.gather(1, actions)` takes the columns 0 and 1. A threshold of 0.5 on logits is
-one of 0.62 on probabilities. Mixed class numbers name a class between the two.
-
 ## Example
 
-    logits = model(ids)[:, -1] / temperature
-    next_id = torch.multinomial(logits, num_samples=1)
+    import torch
+
+
+    def sample_next(model, ids, temperature):
+        logits = model(ids)[:, -1] / temperature
+        return torch.multinomial(logits, num_samples=1)
+
+The check says:
+
+    example.py:6:30 SG408 value-kind: `torch.multinomial` takes probabilities, and `logits` holds logits
+        hint: give it their softmax or sigmoid
 
 Use instead:
 
-    logits = model(ids)[:, -1] / temperature
-    next_id = torch.multinomial(logits.softmax(dim=-1), num_samples=1)
+    def sample_next(model, ids, temperature):
+        logits = model(ids)[:, -1] / temperature
+        return torch.multinomial(logits.softmax(dim=-1), num_samples=1)
+
+## Why is this bad?
+
+The shapes fit, so the mistake shows late or never. A draw from logits that happen to be positive is a draw from
+something else, and fails at the first negative one. A threshold of 0.5 on logits is one of 0.62 on probabilities. A
+one-hot row is a row of valid indices: `q.gather(1, actions)` takes the columns 0 and 1.
+
+## What it does
+
+Marks the value that is taken for another kind, or the step that takes it:
+
+- logits as probabilities: `torch.multinomial(logits, 1)`, `Categorical(logits)`, `logits > 0.5`,
+  `logits * logits.log()`, `(1 - logits) ** gamma`, or for a parameter `probs` of a function of the file;
+- probabilities as logits or logarithms: `Categorical(logits=softmax(x))`, `exp(new - old)`, a second softmax;
+- one-hot rows as class indices: the index of a `gather` or an embedding, the target of `nll_loss`;
+- class indices as something else: `one_hot` of floats, `(lam * y + (1 - lam) * y[perm]).long()`;
+- `argmax` or a rounding, through which no gradient flows, in a loss that is followed backwards.
+
+What a value is shows in names that are assigned once, and in functions and models of the same file; else the names
+`logits` and `probs` are believed, in a threshold only with `--preview`. Losses with a softmax or a sigmoid too many or
+too few have their own rules.
 
 ## Fix safety
 
@@ -47,17 +52,15 @@ import ast
 from collections.abc import Iterator
 
 from shapeguard.lint.drawing import Draw, draws, thresholds
-from shapeguard.lint.losses import Loss, losses
+from shapeguard.lint.identity import is_same, name_of
+from shapeguard.lint.losses import OF_CLASSES, OF_DIFFERENCES, Loss, losses
 from shapeguard.lint.making import functions_called
 from shapeguard.lint.named_probabilities import handed, is_squashed_inside, probabilities
 from shapeguard.lint.reading import Reading, argument, last_name, number, receiver
 from shapeguard.lint.rule import Found, Rule
-from shapeguard.lint.sequences import is_same, role
 from shapeguard.lint.squashing import squashed
 from shapeguard.lint.value_kinds import Meaning, OneHot, meaning, one_hot
 
-_SECOND = 2
-_COMPARING = ("mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss")
 _WHOLE = frozenset({"long", "int"})
 _MOVES = frozenset({"float", "double", "half", "to", "view", "squeeze", "unsqueeze", "flatten", "reshape", "type"})
 _SQUASHES = {"softmax": "softmax", "log_softmax": "softmax", "sigmoid": "sigmoid", "logsigmoid": "sigmoid"}
@@ -462,7 +465,7 @@ def train(x, adj, y):
         yield from _complements(file)
         yield from _thresholds(file)
         yield from _logarithms(file)
-        for loss in losses(file, "nll_loss", "cross_entropy", "kl_div", *_COMPARING):
+        for loss in losses(file, *OF_CLASSES, "kl_div", *OF_DIFFERENCES):
             yield from _of_loss(file, loss)
         yield from _indices(file)
         yield from _one_hot_of_floats(file)
@@ -487,9 +490,8 @@ def _drawn(file: Reading, draw: Draw) -> Iterator[Found]:
         yield Found(draw.of, message, _why(file, found), hint if "gumbel" in func else f"{hint}, or `probs=`")
     elif not draw.logits and found.kind != "probabilities":
         message = f"`{func}` takes probabilities, and `{text}` holds {found.kind}"
-        yield Found(
-            draw.of, message, _why(file, found), "give it their softmax or sigmoid, or `logits=` where it has that"
-        )
+        hint = "give it their softmax or sigmoid"
+        yield Found(draw.of, message, _why(file, found), hint if "multinomial" in func else f"{hint}, or `logits=`")
 
 
 def _named_otherwise(file: Reading) -> Iterator[Found]:
@@ -526,9 +528,7 @@ def _unscaled(file: Reading, node: ast.expr) -> ast.expr:
 def _ratios(file: Reading) -> Iterator[Found]:
     """`exp(p - q)` of probabilities, which is their ratio where they are logarithms."""
     for call in file.calls("exp"):
-        if file.full_name(call.func) is not None and not file.is_torch(call, "exp"):
-            continue
-        of = argument(call, 0, "input") if file.is_torch(call, "exp") else receiver(call)
+        of = file.given(call, 0, "input")
         match None if of is None else file.origin(of):
             case ast.BinOp(left=one, op=ast.Sub(), right=other):
                 found = [squashed(file, each) for each in (one, other)]
@@ -566,10 +566,7 @@ def _twice(file: Reading) -> Iterator[Found]:
         if made in layers and len(call.args) == 1:
             yield from _again(file, call, layers[made], call.args[0])
     for call in file.calls(*_SQUASHES):
-        is_function = file.full_name(call.func) is not None
-        if is_function and not file.is_torch(call, *_SQUASHES):
-            continue
-        of = argument(call, 0, "input") if is_function else receiver(call)
+        of = file.given(call, 0, "input")
         if of is not None:
             yield from _again(file, call, _SQUASHES[last_name(call.func)], of)
 
@@ -602,15 +599,13 @@ def _thresholds(file: Reading) -> Iterator[Found]:
 
 def _logarithms(file: Reading) -> Iterator[Found]:
     for call in file.calls("log"):
-        of = argument(call, 0, "input") if file.is_torch(call, "log") else receiver(call)
-        if of is None or (file.full_name(call.func) is not None and not file.is_torch(call, "log")):
-            continue
-        if isinstance(of, ast.Name | ast.Attribute | ast.Subscript) and "logit" in role(of):
+        of = file.given(call, 0, "input")
+        if isinstance(of, ast.Name | ast.Attribute | ast.Subscript) and "logit" in name_of(of):
             found = meaning(file, of)
             if (
                 found is not None
                 and found.kind == "logits"
-                and (found.step is not None or role(of) in {"logits", "logit"})
+                and (found.step is not None or name_of(of) in {"logits", "logit"})
             ):
                 message = f"`{file.text(call)}` is a logarithm of logits, which may be negative"
                 yield Found(call, message, _why(file, found), "`log_softmax` gives logarithms of probabilities")
@@ -618,7 +613,7 @@ def _logarithms(file: Reading) -> Iterator[Found]:
         match file.parent(call):
             case ast.BinOp(left=left, op=ast.Mult(), right=right):
                 other = left if right is call else right
-                of = argument(call, 0, "input") if file.full_name(call.func) else receiver(call)
+                of = file.given(call, 0, "input")
                 if isinstance(of, ast.Name) and isinstance(other, ast.Name) and is_same(file, of, other):
                     message = f"`{file.text(other)}` weighs its own log-probabilities, and isn't probabilities itself"
                     yield Found(other, message, (), "an entropy weighs them with their softmax")
@@ -626,12 +621,12 @@ def _logarithms(file: Reading) -> Iterator[Found]:
 
 def _of_loss(file: Reading, loss: Loss) -> Iterator[Found]:
     func = file.text(loss.call.func)
-    if loss.name in _COMPARING:
+    if loss.name in OF_DIFFERENCES:
         yield from _without_gradient(file, loss)
         return
     rows = None if loss.target is None else one_hot(file, loss.target)
     if rows is not None and loss.target is not None and _takes_numbers(loss, rows):
-        wants = "numbers of classes" + (" or floats" if loss.name == "cross_entropy" else "")
+        wants = "class indices" + (" or floats" if loss.name == "cross_entropy" else "")
         yield _rows(file, loss.target, rows, f"`{func}` takes {wants}")
     if loss.name == "nll_loss" and squashed(file, loss.given) is None:
         found = meaning(file, loss.given)
@@ -653,29 +648,28 @@ def _rows(file: Reading, node: ast.expr, rows: OneHot, wants: str) -> Found:
     line = file.source.span_of(rows.step).line
     message = f"{wants}, and `{file.text(node)}` is one-hot rows"
     where = (f"from `{file.text(rows.step)}`, line {line}",) if rows.step is not node else ()
-    return Found(node, message, where, "`argmax(-1)` gives the numbers of their classes")
+    return Found(node, message, where, "`argmax(-1)` gives their class indices")
 
 
 def _indices(file: Reading) -> Iterator[Found]:
     """One-hot rows as what picks."""
     for call in file.calls("gather"):
-        own = file.full_name(call.func) is None
-        index = argument(call, 1 if own else _SECOND, "index")
+        index = file.given(call, 2, "index")
         rows = None if index is None else one_hot(file, index)
         if rows is not None and index is not None:
-            yield _rows(file, index, rows, f"`{file.text(call.func)}` takes numbers of columns")
+            yield _rows(file, index, rows, f"`{file.text(call.func)}` takes column indices")
     for call in file.all(ast.Call):
         made = file.layer(call.func) if len(call.args) == 1 else None
         is_layer = made is not None and file.is_torch(made, "Embedding")
         if (is_layer or file.is_torch(call, "embedding")) and call.args:
             rows = one_hot(file, call.args[0])
             if rows is not None:
-                yield _rows(file, call.args[0], rows, f"`{file.text(call.func)}` takes numbers of rows")
+                yield _rows(file, call.args[0], rows, f"`{file.text(call.func)}` takes row indices")
     for node in file.all(ast.Subscript):
         if isinstance(node.slice, ast.Name):
             rows = one_hot(file, node.slice)
             if rows is not None and not isinstance(node.value, ast.Dict):
-                yield _rows(file, node.slice, rows, f"`{file.text(node)}` takes numbers of rows")
+                yield _rows(file, node.slice, rows, f"`{file.text(node)}` takes row indices")
 
 
 def _one_hot_of_floats(file: Reading) -> Iterator[Found]:
@@ -689,12 +683,12 @@ def _one_hot_of_floats(file: Reading) -> Iterator[Found]:
                 continue
         found = None if of is None else squashed(file, of)
         if found is not None and of is not None:
-            message = f"`{file.text(call.func)}` takes numbers of classes, and `{file.text(of)}` holds scores"
-            yield Found(of, message, (f"from `{file.text(found.step)}`",), "`argmax(-1)` gives numbers of classes")
+            message = f"`{file.text(call.func)}` takes class indices, and `{file.text(of)}` holds scores"
+            yield Found(of, message, (f"from `{file.text(found.step)}`",), "`argmax(-1)` gives class indices")
 
 
 def _mixed(file: Reading, operation: ast.BinOp) -> Iterator[Found]:
-    """Numbers of classes, averaged and made whole again."""
+    """Class indices, averaged and made whole again."""
     match operation:
         case ast.BinOp(left=ast.BinOp(op=ast.Mult()) as one, op=ast.Add(), right=ast.BinOp(op=ast.Mult()) as other):
             pass
@@ -706,16 +700,12 @@ def _mixed(file: Reading, operation: ast.BinOp) -> Iterator[Found]:
     same = [each for each in firsts for twin in seconds if isinstance(twin, ast.Name) and twin.id == each.id]
     if same and _is_made_whole(file, operation):
         name = same[0].id
-        message = f"`{file.text(operation)}` mixes numbers of classes, and what it gives is made whole: another class"
+        message = f"`{file.text(operation)}` mixes class indices, and what it gives is made whole: another class"
         yield Found(operation, message, (), f"mix `one_hot({name})`, or the losses of both")
 
 
 def _is_made_whole(file: Reading, operation: ast.BinOp) -> bool:
-    places: list[ast.expr] = [operation]
-    match file.parent(operation):
-        case ast.Assign(targets=[ast.Name() as target]):
-            places += file.uses(target)
-    for place in places:
+    for place in file.reads(operation):
         match file.parent(place):
             case ast.Attribute(attr=name) as method:
                 call = file.parent(method)
@@ -752,10 +742,5 @@ def _stepped(file: Reading, node: ast.expr) -> ast.Call | None:
 
 
 def _is_followed(file: Reading, call: ast.Call) -> bool:
-    match file.parent(call):
-        case ast.Attribute(attr="backward"):
-            return True
-        case ast.Assign(targets=[ast.Name() as target]):
-            around = (file.parent(each) for each in file.uses(target))
-            return any(isinstance(each, ast.Attribute) and each.attr == "backward" for each in around)
-    return False
+    around = (file.parent(each) for each in file.reads(call))
+    return any(isinstance(each, ast.Attribute) and each.attr == "backward" for each in around)

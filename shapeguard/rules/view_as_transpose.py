@@ -1,37 +1,54 @@
 """A `view` or `reshape` that is to exchange axes, which it can't.
 
-## What it does
-
-Flags `view` and `reshape` where an axis of the value turns up in the result behind more, or fewer, elements than it
-had before it: `(b, t, d)` as `(b, d, t)`, `(h, w, c)` as `(c, h, w)`, heads split as `(b, h, t, d // h)` and merged from
-`(b, h, t, d)` to `(b, t, h * d)`. What the axes of the value are is read from `b, t, d = x.shape`, from `x.size(1)`, and
-from the views, transposes and layers that it went through; where that isn't sure, nothing is found. Functions that
-shift rows by such a view on purpose, as those of relative positions do, are left alone: they are known by a name with
-`shift` or `skew` in it.
-
-In preview: what a linear layer gives, or what is given to a function named as `split_heads`, viewed with a size named as
-heads (`num_heads`, `n_head`) before a -1; and a view of what is known only by an earlier view, which it may undo.
-
-## Why is this bad?
-
-A view never moves an element. It reads the same elements in the same order and counts them off by other sizes. The
-result has the shape that was asked for, so nothing fails; but its rows are put together from pieces of several rows, and
-the model trains on them, a little worse.
-
 ## Example
 
-    b, t, d = x.shape
-    scores = self.conv(x.view(b, d, t))
+    from torch import nn
+
+
+    class Mixer(nn.Module):
+        def __init__(self, dim):
+            super().__init__()
+            self.conv = nn.Conv1d(dim, dim, kernel_size=3, padding=1)
+
+        def forward(self, x):
+            b, t, d = x.shape
+            return self.conv(x.view(b, d, t))
+
+The check says:
+
+    example.py:11:26 SG202 view-as-transpose: `view` moves no element: (b, t, d) counted off as (b, d, t) mixes axes
+        x: (b, t, d)
+        fix: Exchange the axes: `.transpose(1, 2)` (unsafe)
 
 Use instead:
 
-    b, t, d = x.shape
-    scores = self.conv(x.transpose(1, 2))
+    def forward(self, x):
+        return self.conv(x.transpose(1, 2))
+
+## Why is this bad?
+
+A view never moves an element. It reads the same elements in the same order and regroups them by other sizes. The result
+has the shape that was asked for, so nothing fails; but its rows are put together from pieces of several rows, and the
+model trains on them, a little worse.
+
+## What it does
+
+Marks a `view` or `reshape` where an axis of the value turns up in the result behind more, or fewer, elements than it
+had before it:
+
+- `(b, t, d)` as `(b, d, t)`, and `(h, w, c)` as `(c, h, w)`;
+- heads split as `(b, h, t, d // h)`, or merged from `(b, h, t, d)` to `(b, t, h * d)`.
+
+What the axes are is read from `b, t, d = x.shape`, from `x.size(1)`, and from the views, transposes and layers that the
+value went through. Functions with `shift` or `skew` in their name, such as those of relative positions, are left alone.
+What only annotations or other shapes show is a `reshape-scrambles`.
+
+In preview: heads split before a -1, `view(b, num_heads, -1, size)`, and a view that may undo an earlier one.
 
 ## Fix safety
 
-The fix changes the result, as it is meant to: it is unsafe. Weights that were trained with the scrambled order have
-learned it, and want to be trained again.
+Unsafe: the fix changes the result, on purpose. Weights that were trained with the scrambled order have learned it, and
+want to be trained again.
 """
 
 from __future__ import annotations
@@ -51,7 +68,7 @@ from shapeguard.lint.moving import (
     order_between,
     reshape_of,
 )
-from shapeguard.lint.reading import Reading, last_name, number
+from shapeguard.lint.reading import Reading, last_name
 from shapeguard.lint.rule import Found, Repair, Replacement, Rule
 
 _LONGEST_CHAIN = 20
@@ -392,7 +409,7 @@ def f(out):
                 continue
             if change is None:
                 yield from _heads_cut(file, axes, call)
-            elif not _is_rows(change) and exchanged(change.taken_apart, change.after):
+            elif not change.is_of_rows and exchanged(change.taken_apart, change.after):
                 yield _found(file, change, preview=_may_be_put_back(file, axes, change.given))
 
 
@@ -454,11 +471,6 @@ def _heads_cut(file: Reading, axes: Axes, call: ast.Call) -> Iterator[Found]:
         return
     change = Replacement(call, "{}" + cut.text, (cut.given,))
     yield Found(call, message, repair=Repair(f"Split, then exchange: `{cut.text}`", (change,)), preview=True)
-
-
-def _is_rows(change: Reshape) -> bool:
-    """Whether it is `x.view(-1, d)`, which is another rule's."""
-    return len(change.asked) == 2 and number(change.asked[0]) == -1  # noqa: PLR2004 - rows and columns
 
 
 def _is_shift(file: Reading, call: ast.Call) -> bool:

@@ -4,7 +4,7 @@ import ast
 
 import pytest
 
-from shapeguard.lint.reading import Reading, argument, last_name, number, receiver
+from shapeguard.lint.reading import Reading, argument, is_hiding, last_name, number, receiver
 from shapeguard.source.file import Source
 
 
@@ -129,6 +129,9 @@ def test_what_stands_where():
     file = reading("class A:\n    async def f(self):\n        return [lambda: g(x)]\n")
     call = next(file.calls("g"))
     assert isinstance(file.function(call), ast.Lambda)
+    assert isinstance(file.named_function(call), ast.AsyncFunctionDef)
+    assert file.is_in(call, file.named_function(call))
+    assert not file.is_in(call, call)
     assert isinstance(file.statement(call), ast.Return)
     assert file.class_of(call) is file.source.tree.body[0]
     assert [type(each) for each in file.around(call)] == [
@@ -168,6 +171,52 @@ def test_every_node_is_found_and_knows_what_is_around_it():
 def test_argument(call, position, name, given):
     found = argument(ast.parse(call, mode="eval").body, position, name)
     assert (None if found is None else ast.unparse(found)) == given
+
+
+@pytest.mark.parametrize(
+    ("call", "given"),
+    [
+        ("torch.sum(x, 1)", ["x", "1"]),
+        ("torch.sum(dim=1, input=x)", ["x", "1"]),
+        ("x.sum(1)", ["x", "1"]),
+        ("x.sum(dim=1)", ["x", "1"]),
+        ("x.sum()", ["x", None]),
+        ("numpy.sum(x, 1)", [None, None]),
+        ("sum(x, 1)", [None, None]),
+    ],
+)
+def test_function_and_method_are_given_the_same(call, given):
+    file = reading(f"import numpy, torch\n{call}\n")
+    (found,) = file.calls("sum")
+    arguments = (file.given(found, 0, "input"), file.given(found, 1, "dim"))
+    assert [None if each is None else ast.unparse(each) for each in arguments] == given
+
+
+def test_reads_of_a_value():
+    file = reading("a = f(1)\ng(a)\nb = -a\nh(b)\n-f(2)\n")
+    first, second = file.calls("f")
+    assert [each.lineno for each in file.reads(first)] == [1, 2, 3]
+    assert file.reads(second) == [second]
+
+
+def test_reads_beyond_go_on_through_what_is_named():
+    file = reading("a = f(1)\nb = -a\nc = g(b)\nh(c)\n")
+    (call,) = file.calls("f")
+
+    def onward(node):
+        around = file.parent(node)
+        return around if isinstance(around, ast.UnaryOp) else None
+
+    found = list(file.reads_beyond(call, onward))
+    assert [ast.unparse(each) for each, _ in found] == ["f(1)", "a", "-a", "b"]
+    assert all(file.parent(each) is around for each, around in found)
+
+
+@pytest.mark.parametrize(
+    ("call", "hiding"), [("f(a, b=c)", False), ("f(*a)", True), ("f(a, **b)", True), ("f(g(*a))", False)]
+)
+def test_hidden_arguments(call, hiding):
+    assert is_hiding(ast.parse(call, mode="eval").body) == hiding
 
 
 @pytest.mark.parametrize(

@@ -65,12 +65,9 @@ def test_unfixable_rules_say_so(rule):
 
 
 @pytest.mark.parametrize("rule", RULES, ids=NAMES)
-def test_every_rule_is_told_in_full(rule):
-    headings = re.findall(r"^## (.*)$", rule.as_code().page, re.MULTILINE)
-    assert headings == ["What it does", "Why is this bad?", "Example", "Fix safety"]
+def test_every_rule_has_cases(rule):
     assert rule.valid
     assert rule.invalid
-    assert rule.as_code().summary
 
 
 def test_codes_and_names_are_distinct():
