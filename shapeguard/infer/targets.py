@@ -9,9 +9,11 @@ from typing import Any
 from shapeguard.infer.evaluator import Evaluator
 from shapeguard.infer.measures import length_owner, reads_size, reads_sizes, shape_owner
 from shapeguard.infer.python import item_of
+from shapeguard.infer.steps import short_text_of
 from shapeguard.infer.values import WHOLE, Dictionary, Guess, Instance, Many, Number, Symbol, certain, join
 from shapeguard.ops.values import UNKNOWN, Tensor
 from shapeguard.shapes.dim import Dim
+from shapeguard.shapes.mismatch import count_axes
 from shapeguard.shapes.shape import Shape
 
 
@@ -139,7 +141,8 @@ class Targets(Evaluator):
         known = self.lookup(owner.id) if isinstance(owner, ast.Name) else None
         if owner is None or isinstance(certain(known), Guess) or self.quiet or self.aside:
             return
-        message = f"{len(targets)} names for {len(sizes)} axes"
+        names = "1 name" if len(targets) == 1 else f"{len(targets)} names"
+        message = f"`{short_text_of(owner)}.shape` has {count_axes(len(sizes))}, and is unpacked into {names}"
         shown = ", ".join(map(str, sizes))
         self.reporter.report(self, node, "SG305", "wrong-unpacking", message, (f"shape: ({shown})",))
 

@@ -13,7 +13,7 @@ from shapeguard.source.file import Source, unreadable
 from shapeguard.source.notebook import read_notebook
 from shapeguard.source.traces import note_content
 
-RELEVANT = (b"torch", b"jaxtyping", b"einops")
+RELEVANT = (b"torch", b"jaxtyping", b"einops", b"transformers")
 """A file that holds none of these words has nothing to check but the comments that silence shapeguard."""
 _OUR_NOQA = re.compile(rb"noqa\s*:[^\n]*\bsg[0-9]")
 

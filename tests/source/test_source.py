@@ -93,6 +93,7 @@ def test_escapes_that_python_warns_of_are_fine():
 def test_relevant_is_what_names_torch_or_a_word_of_its_shapes():
     assert is_relevant(b"import torch")
     assert is_relevant(b"from einops import rearrange")
+    assert is_relevant(b"from transformers import Trainer")
     assert not is_relevant(b"import os")
 
 
