@@ -155,9 +155,7 @@ def _codes(text: str) -> list[str]:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = Parser(
-        prog="shapeguard", description="Tensor shapes in PyTorch code, checked before and while it runs."
-    )
+    parser = Parser(prog="shapeguard", description="Tensor shapes in PyTorch code, checked before and while it runs.")
     parser.add_argument("--version", action="version", version=f"shapeguard {__version__}")
     commands = parser.add_subparsers(dest="command", title="commands", metavar="COMMAND")
     _add_check(

@@ -87,6 +87,8 @@ class Code:
     name: str
     summary: str
     severity: Severity = "error"
+    other_severity: Severity | None = None
+    """That of some of its findings."""
     preview: bool = False
     """Whether it is off until it is asked for."""
     fixable: bool = False

@@ -14,7 +14,7 @@ from shapeguard.check import check_bytes
 from shapeguard.config import Config
 from shapeguard.kinds import KINDS
 from shapeguard.report import render
-from shapeguard.report.rules import render_page
+from shapeguard.report.rules import render_page, severities
 
 PAGES = Path(__file__).parents[1] / "docs" / "rules"
 JUDGED = PAGES / "judged.csv"
@@ -87,8 +87,9 @@ def _on_further_packages(seen, right, preview):
     """What was read there, in a line."""
     findings = f"{seen} finding{'' if seen == 1 else 's'}{' with `--preview`' if preview else ''}"
     verdict = f"{right or 'none'} {'was' if right == 1 else 'were'} right"
-    causes = "" if preview or right == seen else f" The causes{' of the others' if right else ''} are mended."
-    return f"Of {findings} in packages not used to write the rule, {verdict}.{causes}"
+    others = " of the others" if right else ""
+    causes = "" if preview or right == seen else f" The causes{others} are mended: they are no longer reported."
+    return f"Of {findings} in other packages, {verdict}.{causes}"
 
 
 def further_of(judged, preview="no"):
@@ -108,7 +109,7 @@ def index(figures):
     ]
     for each in CODES:
         marks = f"{'some' if each.fixable else ''} | {'yes' if each.preview else ''}"
-        lines.append(f"| {each.code} | [{each.name}]({each.name}.md) | {each.summary} | {each.severity} | {marks} |")
+        lines.append(f"| {each.code} | [{each.name}]({each.name}.md) | {each.summary} | {severities(each)} | {marks} |")
     seen, right = further_of(rows(JUDGED))
     lines += [
         "",

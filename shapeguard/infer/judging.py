@@ -40,7 +40,7 @@ def _verdict(suspect: Suspect, sources: Sources, source: Source, shape_at: Shape
     by_kind: dict[str, Callable[[], Verdict | None]] = {
         "outer": lambda: judge_outer(suspect, sources, source, shape_at),
         "loss": lambda: judge_outer(suspect, sources, source, shape_at),
-        "kept": lambda: judge_kept(suspect, sources),
+        "kept": lambda: judge_kept(suspect, sources, shape_at),
         "order": lambda: judge_order(suspect, sources, source),
         "taken": lambda: judge_taken(suspect, sources, shape_at),
         "rows": lambda: judge_rows(suspect, sources, shape_at),

@@ -1,4 +1,4 @@
-"""Values paired each with every other because a literal 1 met a missing axis, and nobody wanted that."""
+"""Values paired each with all of the other side because a literal 1 met a missing axis, and nobody wanted that."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import ast
 from typing import NamedTuple
 
 from shapeguard.diagnostics import Edit, Fix, Span
-from shapeguard.infer.silent import Part, ShapeAt, Suspect, Verdict
+from shapeguard.infer.silent import Part, ShapeAt, Suspect, Verdict, stretches_both
 from shapeguard.infer.sources import Sources, plain_step
 from shapeguard.infer.steps import short_text_of
 from shapeguard.shapes.dim import Dim
@@ -51,7 +51,7 @@ def judge_outer(suspect: Suspect, sources: Sources, source: Source, shape_at: Sh
     is_told = _repeated(longer.shape, shorter.shape) is not None
     if not is_told and not _may_repeat(longer.shape, shorter.shape):
         return None
-    if _counts(longer.node, sources) or _counts(shorter.node, sources):
+    if _is_averaged(suspect.node, sources) or any(_counts(part.node, sources) for part in suspect.parts):
         return None
     origin = origin_of(longer.node, sources)
     is_shared = bool(sources.roots(longer.node) & sources.roots(shorter.node))
@@ -75,8 +75,11 @@ def _repeated(longer: Shape, shorter: Shape) -> Dim | None:
     return None
 
 
-def judge_kept(suspect: Suspect, sources: Sources) -> Verdict | None:
-    """A reduction that keeps its axis and meets one over the same axis, of the same value, that doesn't."""
+def judge_kept(suspect: Suspect, sources: Sources, shape_at: ShapeAt) -> Verdict | None:
+    """A reduction that keeps its axis and meets one over the same axis, of the same value, that doesn't.
+
+    Where the shapes of both are known, the step is judged by them.
+    """
     assert isinstance(suspect.node, ast.Call)
     dim = _reduced(suspect.node)
     if dim is None:
@@ -86,13 +89,13 @@ def judge_kept(suspect: Suspect, sources: Sources) -> Verdict | None:
             reduced = _unscaled(other, sources)
             if not isinstance(reduced, ast.Call) or _keeps(reduced) or _reduced(reduced) != dim:
                 continue
-            if not sources.roots(suspect.node) & sources.roots(reduced) or not (
-                _chooses(step) or _is_hidden(step, sources)
-            ):
+            if not sources.roots(suspect.node) & sources.roots(reduced) or _is_averaged(step, sources):
+                continue
+            if not (_chooses(step) or _is_hidden(step, sources)) or _stretch(shape_at(mine), shape_at(other)):
                 continue
             message = (
                 f"`{short_text_of(mine)}` keeps the axis that it is reduced over and `{short_text_of(other)}` doesn't: "
-                f"`{short_text_of(step)}` pairs each with every other one"
+                f"`{short_text_of(step)}` pairs each value with all of the other side"
             )
             notes = tuple(f"{short_text_of(made)}, line {made.lineno}" for made in (suspect.node, reduced))
             return Verdict("SG701", "outer-broadcast", message, notes, place=step)
@@ -156,13 +159,33 @@ def _may_repeat(longer: Shape, shorter: Shape) -> bool:
 
 def _is_hidden(node: ast.expr, sources: Sources) -> bool:
     """Whether a mean or a sum over everything takes what comes out."""
-    for value, around in sources.uses(node):
-        match around:
-            case ast.Call(func=ast.Attribute(value=owner, attr="mean" | "sum"), args=[], keywords=[]) if owner is value:
-                return True
-            case ast.Call(func=ast.Attribute(attr="mean" | "sum"), args=[only], keywords=[]) if only is value:
-                return True
-    return False
+    return any(_reduced_whole(value, around) in ("mean", "sum") for value, around in sources.uses(node))
+
+
+def _is_averaged(node: ast.expr, sources: Sources) -> bool:
+    """Whether only the mean of a sum or a difference is taken, which is the same over all pairs."""
+    if not (isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add | ast.Sub)):
+        return False
+    uses = list(sources.uses(node))
+    return bool(uses) and all(
+        _reduced_whole(value, around) == "mean"
+        and (value is node or (isinstance(value, ast.Name) and sources.made(value) is node))
+        for value, around in uses
+    )
+
+
+def _reduced_whole(value: ast.expr, around: ast.AST) -> str | None:
+    """The call that takes a value with all its axes and nothing else: `x.mean()`, `torch.sum(x)`."""
+    match around:
+        case ast.Call(func=ast.Attribute(value=owner, attr=name), args=[], keywords=[]) if owner is value:
+            return name
+        case ast.Call(func=ast.Attribute(attr=name), args=[only], keywords=[]) if only is value:
+            return name
+    return None
+
+
+def _stretch(one: Shape | None, other: Shape | None) -> bool:
+    return one is not None and other is not None and stretches_both(one, other)
 
 
 def _stretched(longer: Shape, shorter: Shape) -> Shape:

@@ -42,6 +42,7 @@ OF_SHAPES = frozenset(each.code for each in KINDS if each.code.startswith(("SG3"
 LEFT_TO_RULES = {
     **dict.fromkeys(("SG101", "SG102", "SG103"), ("SG704",)),
     **dict.fromkeys(("SG202", "SG203"), ("SG702",)),
+    "SG206": ("SG703",),
     **dict.fromkeys(("SG402", "SG409"), ("SG701", "SG410")),
     "SG410": ("SG701",),
 }

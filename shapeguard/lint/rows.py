@@ -53,7 +53,7 @@ def row_of(file: Reading, node: ast.expr, left: int = DEEPEST) -> ast.expr | Non
 def flattened(file: Reading, node: ast.expr, left: int = DEEPEST) -> ast.expr | None:
     """Where data is flattened to a row that a value is made of, element by element: `y.view(-1)` of `0.5 * y.view(-1)`.
 
-    A model's own column, flattened, is no data: it may be meant to meet every other one.
+    A model's own column, flattened, is no data: it may be meant to meet all the others.
     """
     file.spend()
     made = file.origin(node)

@@ -81,6 +81,8 @@ class Rule:
     code: ClassVar[str]
     name: ClassVar[str]
     severity: ClassVar[Severity] = "error"
+    other_severity: ClassVar[Severity | None] = None
+    """That of some of its findings."""
     preview: ClassVar[bool] = False
     """Whether it is off until it is asked for."""
     fixable: ClassVar[bool] = False
@@ -101,5 +103,6 @@ class Rule:
         """The kind of its findings."""
         summary, _, page = (sys.modules[type(self).__module__].__doc__ or "").strip().partition("\n")
         return Code(
-            self.code, self.name, summary.rstrip("."), self.severity, self.preview, self.fixable, page.strip() + "\n"
-        )
+            self.code, self.name, summary.rstrip("."), self.severity, self.other_severity, self.preview, self.fixable,
+            page.strip() + "\n",
+        )  # fmt: skip

@@ -29,7 +29,12 @@ def status(code: Code) -> str:
     """How it is reported."""
     shown = "in preview, reported with `--preview` or when selected by name" if code.preview else "on by default"
     fix = "some findings have a fix" if code.fixable else "no fix"
-    return f"{code.severity.capitalize()}; {shown}; {fix}"
+    return f"{severities(code).capitalize()}; {shown}; {fix}"
+
+
+def severities(code: Code) -> str:
+    """Those that its findings have: "error or warning"."""
+    return " or ".join(sorted({code.severity, code.other_severity or code.severity}))
 
 
 def _mark(code: Code) -> str:
@@ -42,6 +47,7 @@ def _object(code: Code) -> dict[str, object]:
         "name": code.name,
         "summary": code.summary,
         "severity": code.severity,
+        "other_severity": code.other_severity,
         "preview": code.preview,
         "fixable": code.fixable,
         "explanation": code.page,

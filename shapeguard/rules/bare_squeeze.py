@@ -15,7 +15,7 @@ The check says:
 
     example.py:6:14 SG101 bare-squeeze: `reward` loses its batch axis where the batch is one, and `reward.size(0)` then fails
         a batch of one becomes a scalar, for which torch says: Dimension specified as 0 but tensor has no dimensions
-        hint: name the axis: `.squeeze(-1)` or `[:, 0]`, or `.view(-1)` for one row
+        hint: name the axis: `.squeeze(-1)` or `[:, 0]`, or `.view(-1)` where one axis is wanted
 
 Use instead:
 
@@ -27,17 +27,16 @@ Use instead:
 ## Why is this bad?
 
 `.squeeze()` removes every axis of size 1. For 32 pairs `model(**tokens).logits` is `(32, 1)` and becomes `(32,)`; for
-the last pair of an epoch it is `(1, 1)` and becomes a scalar. Then `reward.size(0)` raises "Dimension specified as 0
-but tensor has no dimensions", `len` and a loop raise, and `reward[0]` indexes another axis.
+the last pair of an epoch it is `(1, 1)` and becomes a scalar, of which `reward.size(0)`, `len`, a loop and `reward[0]`
+raise. Of `(1, 5, 1)` nothing raises, and `[0]` indexes another axis.
 
 ## What it does
 
 Marks `.squeeze()` and `torch.squeeze(x)` of a value with a batch:
 
-- as an error where what comes next needs the batch's axis: `reward.size(0)`, `len(reward)`, a loop, an index,
-  `torch.cat`;
-- as a warning where what was stacked or looked up is then reduced: `torch.stack(rows).squeeze().mean(dim=0)`;
-- as a warning where the number of axes of what is returned, stacked or multiplied depends on the batch;
+- where what comes next needs the batch's axis: `reward.size(0)`, `len(reward)`, a loop, an index, `torch.cat`;
+- where what was stacked or looked up is then reduced: `torch.stack(rows).squeeze().mean(dim=0)`;
+- where the number of axes of what is returned, stacked or multiplied depends on the batch;
 - in preview everywhere else, but for what is surely harmless.
 
 The batch is recognised by what makes the value, such as `nn.Linear(d, 1)` or `keepdim=True`, and where its size is
@@ -91,6 +90,7 @@ class BareSqueeze(Rule):
     code = "SG101"
     name = "bare-squeeze"
     severity = "warning"
+    other_severity = "error"
     fixable = True
     words = ("squeeze()", "torch.squeeze(")
     valid = (
@@ -435,7 +435,9 @@ def _found(file: Reading, one: Verdict) -> Found:
         one.squeeze.call,
         message,
         tuple(notes),
-        None if meant is not None else "name the axis: `.squeeze(-1)` or `[:, 0]`, or `.view(-1)` for one row",
+        None
+        if meant is not None
+        else "name the axis: `.squeeze(-1)` or `[:, 0]`, or `.view(-1)` where one axis is wanted",
         None if meant is None else repair(one.squeeze, meant),
         "error" if breaks and not one.preview else "warning",
         one.preview,

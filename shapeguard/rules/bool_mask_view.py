@@ -28,7 +28,7 @@ Use instead:
 
 A mask over two axes joins them: `hidden[mask]` is `(n, d)`, where `n` counts the true values of the whole batch. The
 rows were of different lengths, and the boundaries are lost. Viewed as `(batch, -1, d)`, it fails as soon as `n` is no
-multiple of the batch; where it happens to be one, tokens slip from each row into its neighbours. With a batch of one,
+multiple of the batch; where it happens to be a multiple, tokens slip from each row into its neighbours. With a batch of one,
 or without padding, all is well.
 
 ## What it does

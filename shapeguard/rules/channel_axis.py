@@ -30,7 +30,7 @@ Use instead:
 ## Why is this bad?
 
 Where there are as many steps as features, nothing fails: the convolution slides over the features, and the norm treats
-each step as a channel. With any other number of steps it raises.
+each step as a channel. With any other number of steps most raise; a norm that keeps no numbers of its own doesn't.
 
 ## What it does
 

@@ -18,7 +18,7 @@
 
 The check says:
 
-    example.py:12:22 SG410 column-with-row: `values` is a column and `returns` a row: `returns - values` pairs each with every other one
+    example.py:12:22 SG410 column-with-row: `values` is a column and `returns` a row: `returns - values` pairs each value with all of the other side
         values: (batch, 1): a layer with one output gives it: self.head(states), line 11
         returns: (batch,): line 13 has it beside `values.squeeze(1)`
         hint: give both the same axes: `squeeze(-1)` takes one of size 1 away, `unsqueeze(-1)` adds it
@@ -32,8 +32,8 @@ Use instead:
 
 ## Why is this bad?
 
-Nothing fails. The mean over `(batch, batch)` differences is a number like any other; each advantage mixes all rows; an
-accuracy counts matches between different rows.
+Nothing fails. The mean over `(batch, batch)` squared differences is a number like any other; each advantage mixes all
+rows; an accuracy counts matches between different rows.
 
 ## What it does
 
@@ -45,16 +45,18 @@ Marks arithmetic, comparisons and `torch.where` of a column, which `nn.Linear(d,
 - it is the inner product of what the same ids look up: `bias(u) + (users(u) * items(i)).sum(1)`;
 - it is made with one axis of the same data, `returns.view(len(states))` (in preview where no mean or loss takes the
   result);
-- it is subtracted from what a layer with one output gives, or the reverse, and is data that the code itself makes a
-  row: `returns.view(-1)`, `returns.flatten()`, `returns.squeeze(-1)` or `torch.tensor([each.reward for each in batch])`
-  (in preview where no mean, sum or loss takes the result).
+- in a difference with what a layer with one output gives, the code itself makes it a row: `returns.view(-1)`,
+  `returns.squeeze(-1)`, `torch.tensor([each.reward for each in batch])` (in preview as above).
 
-A column that is put up by hand, `x[:, None]` or `x.view(-1, 1)`, is assumed intended; so are all pairs of predictions,
+A column written by hand, `x[:, None]` or `x.view(-1, 1)`, is assumed intended; so are all pairs of predictions,
 `scores - scores.view(-1)`. The plain mean of a difference is the same over all pairs, and isn't reported.
 
-Where a column `(b, 1)` meets a row `(b,)`, one kind reports it: `ranking-target-shape` a loss of torch whose arguments
-are seen to be the two, else `loss-contract` a loss or an accuracy, else `column-with-row` any other step, and
-`outer-broadcast` what only annotations and other known shapes show.
+Where a column `(b, 1)` meets a row `(b,)`, one rule reports it:
+
+- `ranking-target-shape`: a loss of torch, column and row both seen in the code or in annotations;
+- `loss-contract`: any other loss, and an `argmax` compared with labels;
+- `column-with-row`: any other step, column and row both seen in the code;
+- `outer-broadcast`: any other step of known shapes.
 
 ## Fix safety
 
@@ -388,9 +390,7 @@ def _is_averaged(file: Reading, step: ast.expr) -> bool:
 
 def _found(file: Reading, meeting: Meeting, why: Evidence) -> Found:
     column, other = _short(file, meeting.column), _short(file, meeting.other)
-    message = (
-        f"`{column}` is a column and `{other}` a row: `{_short(file, meeting.step)}` pairs each with every other one"
-    )
+    message = f"`{column}` is a column and `{other}` a row: `{_short(file, meeting.step)}` pairs each value with all of the other side"
     making = {
         "head": "a layer with one output gives it",
         "kept": "the axis is kept",

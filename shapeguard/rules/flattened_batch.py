@@ -35,8 +35,7 @@ Marks the view, or else the loss, where `view(-1, ...)`, `reshape` or `flatten` 
 - rows cut across axes: `logits.view(-1, c)` where `c` is not the last axis, as above, or of what a convolution with `c`
   channels gives (in preview: with a kernel of 1, where it may stand for a linear layer);
 - both sides of a loss flattened in different orders: `logits.transpose(0, 1).reshape(-1, v)` with `labels.view(-1)`;
-- one side flattened and the other not: `F.cross_entropy(logits.view(-1, v), labels)` with `labels` of `(b, t)` (an
-  error).
+- one side flattened and the other not: `F.cross_entropy(logits.view(-1, v), labels)` with `labels` of `(b, t)`.
 
 Axes are read from `b, t = labels.shape` and from the views, transposes and layers before; where they aren't known,
 nothing is found. What is reported here isn't reported as `reshape-scrambles` too.
@@ -66,6 +65,7 @@ class FlattenedBatch(Rule):
     code = "SG203"
     name = "flattened-batch"
     severity = "warning"
+    other_severity = "error"
     fixable = True
     words = ("view(-1", "reshape(-1", "flatten(", "(-1,")
     valid = (

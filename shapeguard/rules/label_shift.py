@@ -31,18 +31,23 @@ nothing; one whose labels are shifted twice learns to leave out a word, and look
 
 ## What it does
 
-Marks the place at which two cuts meet that don't go together: a call, a loss, or the second cut. Tokens and labels are
-followed from where they are cut to the loss, through the functions, models and data sets of the file:
+Marks the place at which two cuts meet that don't go together: a call, a loss, or the second cut.
+
+Across functions, models and data sets of a file:
 
 - labels that are shifted where they are made and again in the function that takes them, as above;
-- `return rows[:, :-1], rows[:, :-1]` as inputs and targets of a `get_batch`, a collate function or a data set;
+- `return rows[:, :-1], rows[:, :-1]` in a `get_batch`, a collate function or a data set, if the file trains on them;
+- `decoder(src, shift_right(tgt))[:, :-1]` against `tgt[:, 1:]`, which shifts twice.
+
+Within one function:
+
 - `decoder(src, tgt[:, :-1])` scored against `tgt[:, :-1]`: the decoder reads what it is scored on;
-- `decoder(src, shift_right(tgt))[:, :-1]` against `tgt[:, 1:]`, which shifts twice;
 - `cell(x[:, i])` scored against `x[:, i]`;
 - `(losses * mask[:, :-1]).sum()` where the losses are those of `ids[:, 1:]`;
 - `next_obs - obs[:, :-1]` where `next_obs = model(obs[:, :-1])` (in preview where no name says that it comes next).
 
-Plain cases within one function are reported by `unshifted-lm-labels`, `double-shifted-labels` and `one-sided-shift`.
+Plain cases within one function are reported by `unshifted-lm-labels`, `double-shifted-labels` and `one-sided-shift`, of
+which a wrong cut is an error; what is followed through several steps is less sure, and a warning.
 
 ## Fix safety
 

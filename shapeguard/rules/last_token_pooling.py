@@ -1,4 +1,4 @@
-"""The last token of a padded batch, taken as if it were known on which side the padding is.
+"""The last token of a padded batch, taken though the padding's side isn't known.
 
 ## Example
 
@@ -30,7 +30,7 @@ Use instead:
 
 ## Why is this bad?
 
-A tokenizer pads by its configuration: right for most. With padding on the right, the last position of every text but
+A tokenizer pads by its configuration, most of them on the right. With padding on the right, the last position of every text but
 the longest is a pad: `hidden[:, -1]` is the state of a pad, and an embedding depends on what else is in the batch. With
 padding on the left, `attention_mask.sum(1) - 1` counts from the wrong end. Neither fails, and with one text at a time
 both are right.

@@ -65,6 +65,7 @@ class LengthsOnGpu(Rule):
     code = "SG407"
     name = "lengths-on-gpu"
     severity = "error"
+    other_severity = "warning"
     fixable = True
     words = ("pack_padded_sequence",)
     valid = (

@@ -40,27 +40,30 @@ file tell them:
 | marked | wanted |
 |---|---|
 | `F.cross_entropy` of `(batch, time, classes)` | the classes as axis 1 |
-| `F.cross_entropy` with labels of `(batch, 1)` | labels of `(batch,)` |
+| `F.cross_entropy(self.head(x.flatten(1)), labels.view(-1, 1))` | labels of `(batch,)` |
 | `F.cross_entropy(labels, logits)` | the logits first |
 | `F.mse_loss` of `(batch, 1)` and `(batch,)`, or of `(batch, 1, h, w)` and `(batch, h, w)` | equal shapes |
 | `F.ctc_loss` of `(batch, time, classes)` | time first |
 | `F.cosine_embedding_loss` with signs of `(batch, 1)` | signs of `(batch,)` |
 | `F.kl_div(log_p, q)` | `reduction="batchmean"`: the mean divides by batch and classes, not the batch alone |
-| `log_probs.gather(-1, labels)` | `labels.unsqueeze(-1)` |
+| `logits.log_softmax(-1).gather(-1, labels)` | `labels.unsqueeze(-1)` |
 | `logits.argmax(1, keepdim=True) == labels` | an argmax without `keepdim` |
-| `(weights * F.mse_loss(q, target)).mean()` | a loss not already reduced to one number |
+| `(batch["weight"] * F.mse_loss(net(batch["x"]), batch["y"])).mean()` | a loss not already reduced to one number |
 
 In preview: `kl_div` with `reduction="mean"` written out. Where both shapes are known, what torch refuses is a
 `shape-mismatch`.
 
-Where a column `(b, 1)` meets a row `(b,)`, one kind reports it: `ranking-target-shape` a loss of torch whose arguments
-are seen to be the two, else `loss-contract` a loss or an accuracy, else `column-with-row` any other step, and
-`outer-broadcast` what only annotations and other known shapes show.
+Where a column `(b, 1)` meets a row `(b,)`, one rule reports it:
+
+- `ranking-target-shape`: a loss of torch, column and row both seen in the code or in annotations;
+- `loss-contract`: any other loss, and an `argmax` compared with labels;
+- `column-with-row`: any other step, column and row both seen in the code;
+- `outer-broadcast`: any other step of known shapes.
 
 ## Fix safety
 
 The fix moves the axis of the classes or of time, takes away an axis of 1, or names the reduction. Unsafe: it changes
-the result, on purpose. Where torch surely refuses the call, the finding is an error.
+the result, on purpose.
 """
 
 from __future__ import annotations
@@ -104,6 +107,7 @@ class LossContract(Rule):
     code = "SG409"
     name = "loss-contract"
     severity = "warning"
+    other_severity = "error"
     fixable = True
     words = (
         "cross_entropy",
@@ -390,7 +394,7 @@ def _of_pairs(file: Reading, forms: Forms, loss: Loss) -> Iterator[Found]:
         form, twin = forms.of(one), forms.of(other)
         text, rest = file.text(one), file.text(other)
         raises = loss.name in OF_CHANCES
-        effect = "which raises" if raises else "and each value is compared with every other one"
+        effect = "which raises" if raises else "and each value is compared with all of the other side"
         what = "a column and a row" if axis == -1 else "with an axis of 1 and without one"
         message = f"`{file.text(loss.call.func)}` is given `{text}` and `{rest}`, {what}: {effect}"
         notes = tuple(f"{side}: {_shown(each)}" for side, each in ((text, form), (rest, twin)) if each is not None)

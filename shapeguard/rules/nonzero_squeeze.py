@@ -37,8 +37,7 @@ indexed, joined, returned or used as an index.
 Left alone is what does the same with a scalar: `.item()`, a `view`, a test of the rank, `x[positions] = 0`,
 `x[positions] = y[positions]`; and the borders of runs that `diff` finds, of which there is never one alone.
 
-It is an error where one position surely raises, as in the example. In preview: positions that are only handed on, and
-those in a whole data set, by names such as `train_mask`.
+In preview: positions that are only handed on, and those in a whole data set, by names such as `train_mask`.
 
 ## Fix safety
 
@@ -81,6 +80,7 @@ class NonzeroSqueeze(Rule):
     code = "SG102"
     name = "nonzero-squeeze"
     severity = "warning"
+    other_severity = "error"
     fixable = True
     words = ("nonzero & squeeze", "argwhere & squeeze")
     valid = (

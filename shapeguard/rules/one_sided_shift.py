@@ -1,4 +1,4 @@
-"""Logits and targets that are cut so that no logits meet the next token.
+"""Logits and targets cut on the same side, the wrong way round, or only one of them.
 
 ## Example
 
@@ -28,8 +28,8 @@ Use instead:
 
 At position `t` a causal model has read token `t`, and its logits are for token `t + 1`. So `logits[:, :-1]` go with
 `labels[:, 1:]`. Cut on the same side, or the wrong way round, they run as well, and the model learns to repeat what it
-has just read or what came before it. A single cut raises. A model of transformers that is given `labels` shifts them
-itself: they go in whole.
+has just read or what came before it. A single cut raises in a cross-entropy; a `gather` takes shorter targets in
+silence. A model of transformers that is given `labels` shifts them itself: they go in whole.
 
 ## What it does
 

@@ -76,6 +76,7 @@ class OneSidedSqueeze(Rule):
     code = "SG103"
     name = "one-sided-squeeze"
     severity = "warning"
+    other_severity = "error"
     fixable = True
     words = (
         "squeeze() & oss",

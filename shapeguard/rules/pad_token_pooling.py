@@ -32,9 +32,8 @@ Use instead:
 
 ## Why is this bad?
 
-The first pad id found is then an eos: in a conversation of several turns it ends the first of them, and a reward model
-reads its score off the middle; in a single text it is the end itself that is left out. Nothing fails: the score is only
-that of another token.
+The first pad id found is then the text's own eos, and the score is read off the token before it. In a conversation of
+several turns it is the eos of the first turn. Nothing fails: the score is only that of another token.
 
 ## What it does
 
@@ -45,7 +44,8 @@ padding token:
 - `input_ids.ne(pad_token_id).sum(-1) - 1`, the number of the others, used as an index.
 
 In preview: the same in a file that doesn't put that token behind its texts (`text + tokenizer.eos_token`), and an
-attention mask made as `input_ids != pad_token_id`, which also masks real eos tokens.
+attention mask made as `input_ids != pad_token_id`, which also masks real eos tokens. The position of the first padding
+itself, without `- 1`, is a `pooled-padding`.
 
 ## Fix safety
 

@@ -20,7 +20,7 @@ The check says:
 
     example.py:13:26 SG201 permute-layout: `x.permute(0, 2, 1)` goes into `nn.LSTM` in a wrong layout: its features are axis 1, not the last one
         x.permute(0, 2, 1): (ids.shape[0], classes, ids.shape[1])
-        hint: or make the layer with `batch_first=True` and pass `x`
+        hint: a layer made with `batch_first=True` takes `x`
         fix: Put the axes in the layer's order: `.permute(1, 0, 2)` (unsafe)
 
 Use instead:
@@ -46,7 +46,7 @@ Marks what goes into `nn.LSTM`, `nn.GRU`, `nn.RNN`, `nn.MultiheadAttention`, the
 - batch-first values into a layer without `batch_first=True`, and sequence-first ones into one with it;
 - features that `permute(0, 2, 1)` has moved away from the end, in front of a recurrent or attention layer;
 - embeddings that go into `nn.Conv1d` without a transpose;
-- a state `zeros(layers, x.size(0), hidden)` for a recurrent layer whose batch is axis 1 (an error);
+- a state `zeros(layers, x.size(0), hidden)` for a recurrent layer whose batch is axis 1;
 - a result of a sequence-first layer that is read as batch-first: `out[:, -1]`, `out.mean(dim=1)`.
 
 What an axis is for is read from `batch, seq, dim = x.shape`, from annotations, from the layer that made the value
@@ -55,7 +55,7 @@ enters a layer.
 
 ## Fix safety
 
-Unsafe: the fix changes what the layer sees, on purpose, and the layout of its result. What comes after it may want to
+Unsafe: the fix changes what the layer sees, on purpose, and the layout of its result. What comes after it may need to
 change too.
 """
 
@@ -112,6 +112,7 @@ class PermuteLayout(Rule):
     code = "SG201"
     name = "permute-layout"
     severity = "warning"
+    other_severity = "error"
     fixable = True
     words = (
         "LSTM(",
@@ -367,10 +368,10 @@ def _repair(file: Reading, axes: Axes, use: Use, roles: tuple[Role | None, ...])
     if not moved and other == (0, 1, 2):
         return Repair(
             "Say so to the layer: `batch_first=True`", (_batch_first(use),)
-        ), f"or pass `{file.text(base)}{text}`"
+        ), f"as it is, the layer takes `{file.text(base)}{text}`"
     hint = None
     if other is not None:
-        hint = f"or make the layer with `batch_first=True` and pass `{file.text(base)}{'' if other == (0, 1, 2) else as_method(other)}`"
+        hint = f"a layer made with `batch_first=True` takes `{file.text(base)}{'' if other == (0, 1, 2) else as_method(other)}`"
     if not text and node is not use.given:
         return None, f"leave `{file.text(node)}` away"
     order_text = f"Put the axes in the layer's order: `{text}`" if text else "Leave the axes as they are"
@@ -451,7 +452,7 @@ def _of_state(file: Reading, axes: Axes, use: Use) -> Found | None:
     if right == 0:
         return Found(use.call, message, severity="error")
     repair = Repair("Say so to the layer: `batch_first=True`", (_batch_first(use),))
-    return Found(use.call, message, (), f"or pass `{text}.transpose(0, 1)`", repair, severity="error")
+    return Found(use.call, message, (), f"as it is, the layer takes `{text}.transpose(0, 1)`", repair, severity="error")
 
 
 def _of_result(file: Reading, use: Use) -> Found | None:

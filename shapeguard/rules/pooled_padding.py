@@ -32,8 +32,7 @@ Use instead:
 ## Why is this bad?
 
 Shorter rows end in padding. A recurrent layer reads on through it, and its output there is used for the row; a maximum
-takes what the layer makes of zeros, which is its bias. With one row, or rows of one length, all is right, so that tests
-pass.
+takes what the layers make of the padding. With one row, or rows of one length, all is right, so that tests pass.
 
 ## What it does
 
@@ -45,7 +44,8 @@ Marks the step, state or maximum that is taken without regard to where each row 
 - the last step or final state of a recurrent layer that reads what `pad_sequence` made, unpacked;
 - `[:, -1]` of an encoder's output that was computed with a `key_padding_mask`;
 - the maximum over the steps of a model's output that was computed with a mask;
-- `logits[rows, (ids == pad_id).int().argmax(-1)]`: the last token stands one place before the first padding.
+- `logits[rows, (ids == pad_id).int().argmax(-1)]`: the last token stands one place before the first padding
+  (`pad-token-pooling` is about padding that can't be told from the last token).
 
 Functions that generate are left alone. Means have their own rule, `unmasked-mean`. In preview: a mask that a base class
 may ask for, and values at the first padding that aren't seen to be made of the same tokens.

@@ -32,21 +32,25 @@ Use instead:
 
 A column and a row are broadcast to a matrix: each prediction is compared with the targets of the whole batch. The loss
 falls, to where the model predicts the mean of all targets, and stays there. torch warns of it once, in a line that
-scrolls away; of `hinge_embedding_loss` not at all.
+scrolls away; of `hinge_embedding_loss` not at all. Four of the losses raise at the first batch.
 
 ## What it does
 
 Marks a loss, as a function or a layer, of a column `(batch, 1)` and a row `(batch,)`: `mse_loss`, `l1_loss`,
 `smooth_l1_loss`, `huber_loss` and `hinge_embedding_loss`, which stretch them, and `binary_cross_entropy`, with logits
-too, `margin_ranking_loss` and `soft_margin_loss`, which refuse them.
+too, `margin_ranking_loss` and `soft_margin_loss`, which refuse them. The name is from ranking: a reward head gives the
+column, and its target is `torch.ones(batch)`.
 
 Column and row are told apart by the code: `nn.Linear(d, 1)`, `unsqueeze(-1)`, `view(-1, 1)`, `gather(1, places)`
 against `view(-1)`, `flatten()`, `torch.ones(len(x))`, `max(1)[0]`; and shapes that are stated. What `shape-mismatch`
-reports isn't reported again.
+reports isn't reported again. It is an error, where `loss-contract` may only warn, since both sides are seen.
 
-Where a column `(b, 1)` meets a row `(b,)`, one kind reports it: `ranking-target-shape` a loss of torch whose arguments
-are seen to be the two, else `loss-contract` a loss or an accuracy, else `column-with-row` any other step, and
-`outer-broadcast` what only annotations and other known shapes show.
+Where a column `(b, 1)` meets a row `(b,)`, one rule reports it:
+
+- `ranking-target-shape`: a loss of torch, column and row both seen in the code or in annotations;
+- `loss-contract`: any other loss, and an `argmax` compared with labels;
+- `column-with-row`: any other step, column and row both seen in the code;
+- `outer-broadcast`: any other step of known shapes.
 
 ## Fix safety
 

@@ -34,7 +34,7 @@ example's state, and is worse than it could be.
 
 ## What it does
 
-Marks a place in what `nn.LSTM`, `nn.GRU` and `nn.RNN` give that doesn't hold the summary that is taken from it:
+Marks an index into what an `nn.LSTM`, `nn.GRU` or `nn.RNN` gives that is taken for its summary and isn't:
 
 - `out[:, -1]` with `bidirectional=True`: at the last step the backward direction has read one step;
 - `h_n[0]` of several layers, the state of the lowest; `h_n[-1]` of two directions, the backward one alone;

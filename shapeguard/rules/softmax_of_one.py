@@ -27,9 +27,9 @@ Use instead:
 
 ## Why is this bad?
 
-The softmax of one number is 1, whatever the number is; its logarithm is 0, argmax is always 0, and the cross entropy of
-one class is 0, with a gradient of 0. Weights that are all 1 make a sum where a weighted mean is meant, and a classifier
-with one output learns nothing. Neither fails.
+The softmax of one number is 1, whatever the number is; its logarithm is 0, and argmax is always 0. Weights that are all
+1 make a sum where a weighted mean is meant, and nothing fails. The cross entropy of one class raises at a label of 1;
+where all labels are 0, or are floats of `(batch, 1)`, it is 0, and the classifier learns nothing.
 
 ## What it does
 
@@ -123,7 +123,7 @@ class SoftmaxOfOne(Rule):
             if form is None or not _is_single_class(form):
                 continue
             func, given = file.text(loss.call.func), file.text(loss.given)
-            message = f"`{func}` of a single class is always 0: `{given}` has one class"
+            message = f"`{func}` of a single class can't learn: `{given}` has one class"
             hint = "`binary_cross_entropy_with_logits` takes one logit"
             yield Found(loss.call, message, _shown(file, loss.given, form), hint)
 

@@ -32,12 +32,12 @@ Marks a mean, a `std`, a sum divided by a count of all positions, or a loss with
 positions is at hand in the function and isn't what the mean is taken over:
 
 - `hidden.mean(dim=1)` where a model made `hidden` with the mask, or from what a tokenizer pads;
-- `(x * mask).mean()`, and `pred.masked_fill(~is_word, 0)` in an accuracy: the number of all positions divides;
+- `(x * mask).mean()`, still divided by the number of all positions, and `pred.masked_fill(~is_word, 0)` in an accuracy;
 - `entropy.mean()` beside `advantages * response_mask` of the same logits, and `kl.mean()` beside a `padding_mask`;
 - means and losses in a function, or in a loop `for x, y, mask in loader`, that reads its mask or lengths nowhere.
 
 A mask is known by its name (`attention_mask`, `response_mask`) and by how it is made (`labels != -100`). Left alone is
-a mean behind a test of the mask, one of what was picked before (`x[mask]`), and a mean divided by `mask.mean()`.
+a mean after an `if` on the mask, one of what was picked before (`x[mask]`), and a mean divided by `mask.mean()`.
 
 ## Fix safety
 

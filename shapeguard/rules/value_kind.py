@@ -32,7 +32,8 @@ Marks the value that is taken for another kind, or the step that takes it:
 
 - logits as probabilities: `torch.multinomial(logits, 1)`, `Categorical(logits)`, `logits > 0.5`,
   `logits * logits.log()`, `(1 - logits) ** gamma`, or for a parameter `probs` of a function of the file;
-- probabilities as logits or logarithms: `Categorical(logits=softmax(x))`, `exp(new - old)`, a second softmax;
+- probabilities as logits or logarithms: `Categorical(logits=softmax(x))`, a second softmax, or `exp(new - old)` of
+  probabilities, where log-probabilities are meant;
 - one-hot rows as class indices: the index of a `gather` or an embedding, the target of `nll_loss`;
 - class indices as something else: `one_hot` of floats, `(lam * y + (1 - lam) * y[perm]).long()`;
 - `argmax` or a rounding, through which no gradient flows, in a loss that is followed backwards.

@@ -177,6 +177,14 @@ def test_finding_shows_shapes_and_where_the_one_comes_from():
     )
 
 
+def test_a_step_is_found_once_by_its_shapes_and_its_form():
+    _, (finding,) = found("""
+        def f(x: Float[Tensor, "b t"]):
+            return ((x.mean(1, keepdim=True) - x.mean(1)) ** 2).mean()
+        """)
+    assert finding.message.endswith("(b, 1) with (b,) is (b, b)")
+
+
 def test_finding_in_a_called_function_names_the_call():
     _, (finding,) = found("""
         def gap(left, right):
@@ -194,7 +202,7 @@ def test_finding_in_a_called_function_names_the_call():
 def test_axis_put_in_by_hand_is_a_preview_where_nothing_says_what_is_meant(shape):
     _, findings = found(f"""
         def f(reward: Float[Tensor, "{shape}"], baseline: Float[Tensor, "b"]):
-            return (reward - baseline.unsqueeze(1)).mean()
+            return (reward - baseline.unsqueeze(1)).abs().mean()
         """)
     assert [(each.code, each.preview) for each in findings] == ([("SG701", True)] if shape == "b" else [])
 
@@ -204,6 +212,16 @@ def test_what_a_rule_says_of_a_line_is_not_said_again():
     every = frozenset(each.code for each in CODES_IN_SHORT)
     assert [each.code for each in check_source(source, every).diagnostics] == ["SG202"]
     assert [each.code for each in check_source(source, every - {"SG202"}).diagnostics] == ["SG702"]
+
+
+def test_norm_over_the_rows_is_left_to_the_rule():
+    source, _ = found("""
+        def f(x: Float[Tensor, "n d"], y: Float[Tensor, "m d"]):
+            return F.normalize(x, dim=0) @ F.normalize(y, dim=-1).T
+        """)
+    every = frozenset(each.code for each in CODES_IN_SHORT)
+    assert [each.code for each in check_source(source, every).diagnostics] == ["SG206"]
+    assert [each.code for each in check_source(source, every - {"SG206"}).diagnostics] == ["SG703"]
 
 
 def test_same_step_is_not_reported_as_unproven_too():

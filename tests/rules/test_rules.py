@@ -65,6 +65,15 @@ def test_unfixable_rules_say_so(rule):
 
 
 @pytest.mark.parametrize("rule", RULES, ids=NAMES)
+def test_rules_say_which_severities_they_give(rule):
+    texts = (case if isinstance(case, str) else case[0] for case in rule.invalid)
+    assert {each.severity for text in texts for each in found_in(rule, text)} == {
+        rule.severity,
+        rule.other_severity or rule.severity,
+    }
+
+
+@pytest.mark.parametrize("rule", RULES, ids=NAMES)
 def test_every_rule_has_cases(rule):
     assert rule.valid
     assert rule.invalid
