@@ -90,3 +90,58 @@ def test_benchmark_of_the_lint_prints_its_tables(tmp_path):
     assert {"ruff", "rules", "rules, warm", "rules, two", "all", "all, warm", "all, two"} == seconds["tree"].keys()
     assert seconds["files"].keys() == {"ruff", "rules", "all", "flake8"}
     assert len(seconds["tree"]["all"]) == 1
+
+
+def test_comparison_with_other_tools_prints_its_tables(tmp_path):
+    figures = tmp_path / "others.json"
+    options = ["--only", "ruff", "pyright", "torchfix", "--limit", "3", "--json", str(figures)]
+
+    done = subprocess.run(
+        [sys.executable, "benchmarks/others.py", *options],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )
+
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    for row in ("shapeguard check", "ruff", "pyright", "torchfix", "torch alone"):
+        assert any(line.startswith(f"| {row}") for line in lines)
+    assert "torchfix 0.7.0, every rule could not be run: not installed in this environment" in lines
+    ours = json.loads(figures.read_text(encoding="utf-8"))["found"]["shapeguard check"]
+    for group in ("plain", "annotated", "refused"):
+        assert ours[group]["buggy"] == 3
+        assert ours[group]["on_line"] > 0
+        assert ours[group]["flagged"] == 0
+
+
+def test_pictures_are_drawn_from_the_figures_of_benchmarks(tmp_path):
+    overheads = {"jaxtyped": 9000.0, "dltype": 8000.0, "by hand": 300.0, "guard": 310.0}
+    score = {"on_line": 2, "in_file": 2, "buggy": 3, "flagged": 0, "correct": 3, "kinds": {}, "is_asked": True}
+    figures = {
+        "guard": {"small": [{"case": "list of tensors", "overheads": overheads, "blind": ["jaxtyped"]}]},
+        "check": {"path": "/code", "seconds": {"shapeguard": [2.0, 3.0], "ruff": [1.0, 1.0]}},
+        "lint": {"path": "/code", "seconds": {"files": {"all": [2.0], "rules": [1.0], "ruff": [0.5]}}},
+        "others": {"found": {"shapeguard check": dict.fromkeys(("plain", "annotated", "refused"), score)}},
+    }
+    options = ["--into", str(tmp_path)]
+    for name, of in figures.items():
+        file = tmp_path / f"{name}.json"
+        file.write_text(json.dumps(of), encoding="utf-8")
+        options += [f"--{name}", str(file)]
+
+    done = subprocess.run(
+        [sys.executable, "benchmarks/plots.py", *options],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+    assert done.returncode == 0, done.stderr
+    pictures = sorted(tmp_path.glob("*.png"))
+    assert [each.name for each in pictures] == ["benchmark-check.png", "benchmark-found.png", "benchmark-guard.png"]
+    assert all(each.read_bytes().startswith(b"\x89PNG") for each in pictures)
