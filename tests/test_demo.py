@@ -215,7 +215,7 @@ class Terminal(io.StringIO):
 
 
 def test_a_terminal_has_a_bar_and_colours(monkeypatch):
-    monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.setenv("NO_COLOR", "")  # as good as unset
     monkeypatch.setenv("TERM", "xterm")
     stream = Terminal()
     screen = Screen(stream)

@@ -4,6 +4,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors import SafetensorError
 from torch import nn
 from transformers import PretrainedConfig, PreTrainedModel
@@ -40,6 +41,22 @@ def _reason(source: object) -> str:
 def first_line(error: BaseException) -> str:
     """The first words of an error, or its name where it has none."""
     return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
+
+
+def call_model(model: PreTrainedModel, **inputs: Any) -> Any:
+    """What a model makes of its inputs; where it fails on rows longer than it was made for, the error says so."""
+    if torch.compiler.is_compiling():
+        return model(**inputs, return_dict=True)
+    try:
+        return model(**inputs, return_dict=True)
+    except (IndexError, RuntimeError) as error:
+        seq, most = inputs["input_ids"].shape[1], positions_of(model)
+        if most is None or seq <= most or isinstance(error, torch.OutOfMemoryError):
+            raise
+        raise ValueError(
+            f"rows are {seq} tokens long, and a {type(model).__name__} like this one takes {most} ({first_line(error)}); "
+            f"cut them, as encode_texts does with max_length={most}"
+        ) from error
 
 
 def width_of(model: PreTrainedModel) -> int:

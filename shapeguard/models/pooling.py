@@ -58,6 +58,15 @@ def _refuse_hidden_padding(input_ids: Tensor, config: Any) -> None:
     )
 
 
+def refuse_ids(input_ids: Int[Tensor, "batch seq"], config: Any) -> None:
+    """Stop at the first row with an id that isn't in the vocabulary, at padding too: every id is looked up."""
+    vocab = config.get_text_config().vocab_size
+    wrong = (input_ids < 0) | (input_ids >= vocab)
+    refuse_rows(
+        wrong.any(dim=1), f"holds an id that isn't 0 to {vocab - 1}: encode with the tokenizer that goes with the model"
+    )
+
+
 def refuse_rows(wrong: Bool[Tensor, "batch"], problem: str) -> None:
     """Stop at the first wrong row; a compiled program says the same in words of its own."""
     if torch.compiler.is_compiling():

@@ -12,8 +12,8 @@ from safetensors.torch import save_model as save_weights
 from torch import Tensor, nn
 from transformers import AutoConfig, AutoModel, PreTrainedModel
 
-from shapeguard.models.backbone import Source, load_model, width_of
-from shapeguard.models.pooling import last_token, mean_token, real_tokens, refuse_rows
+from shapeguard.models.backbone import Source, call_model, load_model, width_of
+from shapeguard.models.pooling import last_token, mean_token, real_tokens, refuse_ids, refuse_rows
 from shapeguard.runtime import guard
 
 Pooling = Literal["last", "mean"]
@@ -61,13 +61,14 @@ class RewardModel(nn.Module):
         of them is it.
         """
         real: Bool[Tensor, "batch seq"] = real_tokens(input_ids, attention_mask, self.backbone.config)
+        refuse_ids(input_ids, self.backbone.config)
         # Real tokens go first, so that every backbone counts their positions from where it always does.
         order = real.int().argsort(dim=1, descending=True, stable=True)
         real = real.gather(1, order)
         inputs = {"input_ids": input_ids.gather(1, order), "attention_mask": real.long()}
         if token_type_ids is not None:
             inputs["token_type_ids"] = token_type_ids.gather(1, order)
-        hidden: Float[Tensor, "batch seq d"] = self.backbone(**inputs, return_dict=True).last_hidden_state
+        hidden: Float[Tensor, "batch seq d"] = call_model(self.backbone, **inputs).last_hidden_state
         pool = last_token if self.pooling == "last" else mean_token
         pooled: Float[Tensor, "batch d"] = pool(hidden, real)
         rewards: Tensor = self.score(pooled.to(self.score.weight)).squeeze(-1)

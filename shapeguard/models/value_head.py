@@ -7,8 +7,8 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from transformers import AutoModelForCausalLM
 
-from shapeguard.models.backbone import Source, first_position, load_model
-from shapeguard.models.pooling import real_tokens, refuse_rows
+from shapeguard.models.backbone import Source, call_model, first_position, load_model
+from shapeguard.models.pooling import real_tokens, refuse_ids, refuse_rows
 from shapeguard.runtime import guard
 
 
@@ -66,11 +66,12 @@ class ValueHeadPolicy(nn.Module):
         Positions are counted from the first real token, as `generate` counts them.
         """
         real: Bool[Tensor, "batch seq"] = real_tokens(input_ids, attention_mask, self.model.config)
+        refuse_ids(input_ids, self.model.config)
         inputs = {"input_ids": input_ids, "attention_mask": real.long()}
         if self._takes_positions:
             inputs["position_ids"] = (real.cumsum(dim=1) - 1).clamp(min=0) + self._first_position
         self._hidden = []
-        logits: Float[Tensor, "batch seq vocab"] = self.model(**inputs, use_cache=False, return_dict=True).logits
+        logits: Float[Tensor, "batch seq vocab"] = call_model(self.model, **inputs, use_cache=False).logits
         hidden: Float[Tensor, "batch seq d"] = self._hidden[0]
         self._hidden = None
         values: Tensor = self.value(hidden.to(self.value.weight)).squeeze(-1)

@@ -18,7 +18,7 @@ def is_terminal(stream: TextIO) -> bool:
 
 def has_colour(stream: TextIO) -> bool:
     """Whether the stream shows colours, and the user wants them."""
-    return is_terminal(stream) and "NO_COLOR" not in os.environ
+    return is_terminal(stream) and not os.environ.get("NO_COLOR")
 
 
 def painted(text: str, style: str, *, colour: bool) -> str:

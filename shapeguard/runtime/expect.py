@@ -21,6 +21,8 @@ from shapeguard.shapes.annotation import Annotation, Fixed, Named, parse, unread
 from shapeguard.shapes.binding import Bindings, bind
 from shapeguard.shapes.mismatch import KindMismatch, Mismatch
 
+__tracebackhide__ = True  # of a refusal pytest shows the code that it is about
+
 Value = TypeVar("Value")
 
 

@@ -40,9 +40,7 @@ def explain(
     `mismatch` is what disagrees, `refusal` the words of jaxtyping where only it found something, `result` the place,
     demand and value of what came out, `names` those that `expect` has seen in the body.
     """
-    passed_in = [
-        shown for demand, value, place in _values(plan, given) for shown in _leaves(demand, value, place, argument=True)
-    ]
+    passed_in = [shown for demand, value, place in _values(plan, given) for shown in _leaves(demand, value, place)]
     shown = passed_in if result is None else passed_in + _leaves(*result)
     if mismatch is None:
         # With the result beartype sees the arguments once more, and may find what it has missed in them.
@@ -105,29 +103,25 @@ def _wrong_item(values: Iterable[Result]) -> KindMismatch | None:
     return next((entry for entry in found if entry is not None), None)
 
 
-def _leaves(demand: Demand, value: Any, place: str, *, argument: bool = False) -> list[Shown]:
+def _leaves(demand: Demand, value: Any, place: str) -> list[Shown]:
     """Each array in a value, by name; what should be one and isn't, too."""
     match demand:
         case Array():
-            return [(place, value, _leaf(demand, value, place, argument=argument))]
+            return [(place, value, _leaf(demand, value, place))]
         case Choice(options=options):
             option, _ = nearest(options, value, place, Bindings(), {})
-            return [(place, value, None)] if option is None else _leaves(option, value, place, argument=argument)
+            return [(place, value, None)] if option is None else _leaves(option, value, place)
         case Each() | Items() | Values() | Record():
-            return [
-                leaf
-                for part, inner, where in parts(demand, value, place)
-                for leaf in _leaves(part, inner, where, argument=argument)
-            ]
+            return [leaf for part, inner, where in parts(demand, value, place) for leaf in _leaves(part, inner, where)]
     return []
 
 
-def _leaf(demand: Array, value: Any, place: str, *, argument: bool) -> Leaf | None:
+def _leaf(demand: Array, value: Any, place: str) -> Leaf | None:
     sizes = readable_sizes(value)
     if sizes is None or not hasattr(value, "dtype"):
         return None
     integer = dtype_name(value.dtype).startswith(("int", "uint"))
-    return Leaf(place, sizes, demand.annotation, integer=integer, argument=argument)
+    return Leaf(place, sizes, demand.annotation, integer=integer)
 
 
 def _table(shown: list[Shown], sentence: str) -> list[str]:

@@ -56,6 +56,8 @@ SCOPE = "__shapeguard_names__"
 """The local variable in which a generated function keeps the names for `expect`, if its body calls it."""
 PLAN = "__shapeguard_plan__"
 """The global variable by which a generated function is known, and its plan found."""
+_HIDDEN = "__tracebackhide__"
+"""The global variable by which pytest leaves a function out of a traceback."""
 
 
 def generate(plan: Plan, fixed_mode: Mode | None, known: Mapping[str, Any] | None = None) -> FunctionType:
@@ -82,7 +84,7 @@ class _Writer:
         self.fixed_mode = fixed_mode
         name = getattr(plan.function, "__name__", "guarded")
         self.name = name if name.isidentifier() and not keyword.iskeyword(name) else "guarded"
-        self.constants: dict[str, Any] = {**known, PLAN: plan}
+        self.constants: dict[str, Any] = {**known, PLAN: plan, _HIDDEN: True}
         taken = {parameter.name for parameter in plan.parameters} | {self.name, *known}
         self.conditions = Conditions(self.constants, taken)
         self.lines: list[str] = []

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import reprlib
 import types
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, Union, get_args, get_origin
+from typing import Any, Literal, Union, get_args, get_origin
 
 from beartype.door import is_bearable
 
@@ -125,7 +126,10 @@ def _unless_bearable(hint: Any, value: Any, place: str) -> KindMismatch | None:
 
 
 def _kind(place: str, value: Any, hint: Any) -> KindMismatch:
-    return KindMismatch(place, kind_of(value), shown(hint))
+    words = [word for option in (hint, *get_args(hint)) if get_origin(option) is Literal for word in get_args(option)]
+    # Of a word that is none of those asked for, its class says nothing.
+    actual = reprlib.repr(value) if type(value) in map(type, words) else kind_of(value)
+    return KindMismatch(place, actual, shown(hint))
 
 
 def parts(demand: Each | Items | Values | Record, value: Any, place: str) -> Iterator[tuple[Demand, Any, str]]:

@@ -85,5 +85,5 @@ def _put_in_force() -> None:
 
 
 # The last is in force. Blocks of several threads may overlap, and end in any order.
-_settings = [_Setting(validated(os.environ.get(VARIABLE, "on"), f"the environment variable {VARIABLE}"))]
+_settings = [_Setting(validated(os.environ.get(VARIABLE, "").lower() or "on", f"the environment variable {VARIABLE}"))]
 _put_in_force()

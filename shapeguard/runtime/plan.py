@@ -251,10 +251,20 @@ class _Reading:
         return demand
 
     def complain(self, text: str) -> None:
-        code = getattr(inspect.unwrap(self.function), "__code__", None)
-        place = f"{code.co_filename}:{code.co_firstlineno}: " if code else ""
-        name = getattr(self.function, "__qualname__", repr(self.function))
-        warnings.warn(f"{place}guard on {name}(): {text}", GuardWarning, stacklevel=2)
+        message = f"guard on {getattr(self.function, '__qualname__', repr(self.function))}(): {text}"
+        bare = inspect.unwrap(self.function)
+        if not isinstance(bare, types.FunctionType):
+            warnings.warn(message, GuardWarning, stacklevel=2)
+            return
+        # The warning belongs to the line of the function, wherever it is found out.
+        warnings.warn_explicit(
+            message,
+            GuardWarning,
+            bare.__code__.co_filename,
+            bare.__code__.co_firstlineno,
+            module=bare.__module__,
+            registry=bare.__globals__.setdefault("__warningregistry__", {}),
+        )
 
 
 def _resolve(annotation: Any, global_names: dict[str, Any], local_names: Mapping[str, Any]) -> Any:

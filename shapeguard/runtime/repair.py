@@ -26,8 +26,6 @@ class Leaf:
     sizes: tuple[int, ...]
     annotation: Annotation
     integer: bool = False
-    argument: bool = False
-    """Whether it was made by the caller."""
 
 
 @dataclass(frozen=True)
@@ -166,7 +164,7 @@ def _without_an_axis(leaf: Leaf) -> Iterator[Change]:
 
 
 def _squeezed_away(leaf: Leaf) -> Iterator[Change]:
-    if leaf.argument and leaf.sizes == () and [_word(axis) in _BATCH_WORDS for axis in leaf.annotation.axes] == [True]:
+    if leaf.sizes == () and [_word(axis) in _BATCH_WORDS for axis in leaf.annotation.axes] == [True]:
         hint = "if a batch of 1 was squeezed away where this was made, use `.squeeze(-1)` instead of `.squeeze()`"
         yield Change((1,), hint)
 

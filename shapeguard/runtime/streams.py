@@ -10,6 +10,8 @@ from shapeguard.runtime.demand import Demand
 from shapeguard.runtime.judge import judge_item
 from shapeguard.runtime.plan import Plan, Stream
 
+__tracebackhide__ = True  # of a refusal pytest shows the code that it is about
+
 Names = dict[str, Any] | None
 """What `expect` has seen in the body; None where the body doesn't call it."""
 

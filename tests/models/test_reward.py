@@ -17,7 +17,7 @@ from model_behaviours import ragged
 from transformers import AutoModel, AutoModelForCausalLM, T5Config, ViTConfig
 
 from shapeguard import ShapeError
-from shapeguard.models import RewardModel, encode_texts, pad_rows
+from shapeguard.models import RewardModel, ValueHeadPolicy, encode_texts, pad_rows
 from shapeguard.models.backbone import positions_of
 
 FAMILIES = ("gpt2", "llama", "qwen", "bert", "roberta", "opt", "bloom", "mamba")
@@ -118,6 +118,30 @@ def test_shapes_are_told_by_the_guard():
             model(*bad)
     with pytest.raises(ValueError, match="pooling is 'last' or 'mean', and not 'max'"):
         RewardModel(tiny.gpt2(), pooling="max")
+
+
+@pytest.mark.parametrize("kind", [RewardModel, ValueHeadPolicy])
+def test_ids_and_lengths_that_the_backbone_cannot_take_are_told(kind):
+    model = kind(tiny.gpt2())
+    for ids, told in (
+        (
+            [[3, 5], [36, 37]],
+            "row 1 holds an id that isn't 0 to 36: encode with the tokenizer that goes with the model",
+        ),
+        ([[-1, 5]], "row 0 holds an id that isn't 0 to 36"),
+        (
+            [[3] * 32],
+            r"rows are 32 tokens long, and a GPT2\w+ like this one takes 31 \(index out of range .*; cut them",
+        ),
+    ):
+        rows = torch.tensor(ids)
+        with pytest.raises(ValueError, match=told):
+            model(rows, torch.ones_like(rows))
+
+
+def test_a_backbone_without_a_table_of_positions_takes_rows_of_any_length():
+    ids = torch.full((1, 40), 3)
+    assert RewardModel(tiny.llama())(ids, torch.ones_like(ids)).shape == (1,)
 
 
 def test_precisions():

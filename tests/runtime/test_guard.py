@@ -383,6 +383,7 @@ def test_unresolvable_annotation_warns_once_and_by_name():
     with pytest.warns(GuardWarning, match="the annotation of `x`, 'Nowhere', can't be resolved") as caught:
         f(1, torch.ones(2))
     assert len(caught) == 1
+    assert (caught[0].filename, caught[0].lineno) == (__file__, f.__wrapped__.__code__.co_firstlineno)
     f(1, torch.ones(2))
     with pytest.raises(ShapeError):
         f(1, torch.ones(2, 2))

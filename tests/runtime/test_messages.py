@@ -3,7 +3,7 @@
 import re
 import sys
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, Literal
 from unittest.mock import Mock
 
 import pytest
@@ -96,6 +96,22 @@ def test_batch_of_one_squeezed_away():
     # With a target of two, a batch of one is not what is missing.
     assert hint_of(refused(loss, torch.zeros(()), torch.ones(2))) is None
 
+    @guard
+    def reward(hidden: Float[Tensor, "batch d"]) -> Float[Tensor, "batch"]:
+        return hidden[:, :1].squeeze()  # noqa: SG101
+
+    assert hint_of(refused(reward, torch.zeros(1, 3))) == hint
+
+
+def test_a_word_that_is_none_of_those_asked_for_is_shown():
+    @guard
+    def pad(x: Float[Tensor, "n"], side: Literal["left", "right"], fill: Literal[0, "edge"] | None = None) -> None: ...
+
+    x = torch.zeros(2)
+    assert refused(pad, x, "middle").startswith("`side` is 'middle', expected Literal['left', 'right']\n")
+    assert refused(pad, x, "left", 1).startswith("`fill` is 1, expected ")
+    assert refused(pad, x, "left", x).startswith("`fill` is Tensor, expected ")
+
 
 def test_no_batch_was_squeezed_away_where_none_is_asked_for():
     @guard
@@ -104,13 +120,8 @@ def test_no_batch_was_squeezed_away_where_none_is_asked_for():
     @guard
     def one(y: Float[Tensor, "1"]) -> None: ...
 
-    @guard
-    def mean(x: Float[Tensor, "batch"]) -> Float[Tensor, "batch"]:
-        return x.mean()
-
     assert hint_of(refused(weigh, torch.zeros(2, 3), torch.zeros(()))) is None
     assert hint_of(refused(one, torch.zeros(()))) is None
-    assert hint_of(refused(mean, torch.zeros(1))) is None
 
 
 def test_only_labels_of_a_sequence_look_shifted():

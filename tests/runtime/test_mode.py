@@ -108,7 +108,9 @@ def test_unknown_mode_lists_the_modes(set_mode, word):
 # By environment variable
 
 
-@pytest.mark.parametrize(("variable", "expected"), [(None, "on"), ("on", "on"), ("off", "off"), ("once", "once")])
+@pytest.mark.parametrize(
+    ("variable", "expected"), [(None, "on"), ("", "on"), ("on", "on"), ("off", "off"), ("OFF", "off"), ("once", "once")]
+)
 def test_environment_variable_sets_the_mode_of_the_process(variable, expected):
     assert run("print(mode.current())", variable) == expected
 

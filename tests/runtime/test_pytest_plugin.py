@@ -63,6 +63,34 @@ def test_option_guards_the_package(project):
     result.stdout.fnmatch_lines(["shapeguard: mypkg", *REFUSAL])
 
 
+def test_of_a_refusal_only_the_code_that_it_is_about_is_shown(project):
+    project.makepyfile(
+        test_model="""
+        from collections.abc import Iterator
+        from jaxtyping import Float
+        from mypkg.model import Array
+        from shapeguard import expect, guard
+
+        @guard
+        def take(a: Float[Array, "n"]) -> Float[Array, "n"]: return expect(a, "n n")
+
+        @guard
+        def give(a: Float[Array, "n"]) -> Iterator[Float[Array, "n"]]: yield Array(3)
+
+        def test_argument(): take(Array(2, 2))
+        def test_expected(): take(Array(2))
+        def test_yielded(): next(give(Array(2)))
+        """
+    )
+    result = project.runpytest_subprocess()
+    result.assert_outcomes(failed=3)
+    result.stdout.fnmatch_lines(
+        ["E*ShapeError: `a` has 2*", "E*ShapeError: `a` has 1*", "E*ShapeError: `yield` axis 0*"]
+    )
+    for ours in ("*<guard of*", "*shapeguard/runtime/*"):
+        result.stdout.no_fnmatch_line(ours)
+
+
 @pytest.mark.parametrize("options", [["--shapeguard=other, mypkg"], ["--shapeguard=other", "--shapeguard", "mypkg"]])
 def test_option_takes_several_packages(project, options):
     project.makepyfile(other="")
