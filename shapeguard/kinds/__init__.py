@@ -45,6 +45,7 @@ LEFT_TO_RULES = {
     "SG206": ("SG703",),
     **dict.fromkeys(("SG402", "SG409"), ("SG701", "SG410")),
     "SG410": ("SG701",),
+    "SG501": ("SG509",),
 }
 """A rule's code -> what isn't reported again on a line on which that rule finds something.
 

@@ -89,9 +89,9 @@ def uncut(file: Reading, node: ast.expr) -> ast.expr | None:
     return None
 
 
-def written_cut(node: ast.Subscript) -> tuple[int, int] | None:
+def written_cut(node: ast.Subscript, *, logits: bool = False) -> tuple[int, int] | None:
     """How many tokens a subscript cuts off the beginning and the end: (1, 0) for `[:, 1:]`."""
-    return _cut(node, logits=False)
+    return _cut(node, logits=logits)
 
 
 def _inside(file: Reading, node: ast.expr) -> ast.expr | None:

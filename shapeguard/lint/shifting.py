@@ -147,6 +147,15 @@ def _makers(file: Reading, logits: ast.expr) -> Iterator[tuple[ast.Call, Sequenc
         node, outer = given.root, given.cut_like(outer)
 
 
+def beginning(file: Reading, scores: ast.expr) -> int | None:
+    """How many positions are cut off the beginning of logits and of what their model reads; None if that isn't sure."""
+    logits = sequence(file, scores, logits=True)
+    if logits is None:
+        return None
+    read = [given.start + outer.start for _, given, outer in _makers(file, logits.root)]
+    return logits.start + max(read, default=0)
+
+
 def maker(file: Reading, node: ast.expr) -> ast.Call | None:
     """The call that gives a value, or the record, tuple or dict that it is an item of."""
     for _ in range(_DEEPEST):

@@ -149,6 +149,16 @@ class BareSqueeze(Rule):
         ),
         (
             (
+                "import torch\nfrom torch import nn\nhead = nn.Linear(8, 1)\ndef reward(h):\n    scores = head(h)\n"
+                "    return scores.squeeze()  # <-\n"
+            ),
+            (
+                "import torch\nfrom torch import nn\nhead = nn.Linear(8, 1)\ndef reward(h):\n    scores = head(h)\n"
+                "    return scores.squeeze(-1)  # <-\n"
+            ),
+        ),
+        (
+            (
                 "import torch\ndef collect(encoder, sentences):\n    rows = []\n    for ids in sentences:\n"
                 "        rows.append(encoder(ids[None]))\n    table = torch.stack(rows).squeeze()  # <-\n"
                 "    return table @ table.T\n"

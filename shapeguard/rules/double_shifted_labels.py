@@ -38,6 +38,8 @@ Marks the second shift on the way to a causal language model's loss, or the data
 
 - `labels=input_ids[:, 1:]`, or labels filled by `labels[:, :-1] = input_ids[:, 1:]`, in a call of a causal model;
 - labels that are cut in a call of `self.loss_function` or `ForCausalLMLoss` without `shift_labels=`;
+- the same in a call of `causal_lm_loss` or `linear_causal_lm_loss` of `shapeguard.losses`, whether or not the last
+  logits are cut off too;
 - `{"input_ids": ids[:, :-1], "labels": ids[:, 1:]}` from a collate function or a data set, in a file that hands them to
   such a model and has no loss of its own;
 - logits and targets that lose two positions: once in the data and once more at the loss.
@@ -66,7 +68,7 @@ from shapeguard.lint.moments import Place, is_one_sequence
 from shapeguard.lint.reading import Reading, argument, last_name, receiver
 from shapeguard.lint.rule import Found, Repair, Replacement, Rule
 from shapeguard.lint.sequences import sequence, written_cut
-from shapeguard.lint.shifting import is_causal, made_of, token_losses
+from shapeguard.lint.shifting import beginning, is_causal, made_of, token_losses
 
 _CAUSAL = re.compile(r"(ForCausalLM|LMHeadModel)$")
 _SHIFTING_CLASS = re.compile(r"(ForCausalLM|LMHeadModel|ForConditionalGeneration)$")
@@ -84,6 +86,8 @@ _BATCHES = re.compile(
     r"collat|__getitem__|__call__|tokeni[sz]e|preprocess|group_texts|encode|batch|prepare", re.IGNORECASE
 )
 _TWICE = 2
+_OF_OURS = {"causal_lm_loss": 1, "linear_causal_lm_loss": 2}
+"""The losses of `shapeguard.losses` that shift -> where their labels stand."""
 
 
 class DoubleShiftedLabels(Rule):
@@ -96,6 +100,7 @@ class DoubleShiftedLabels(Rule):
         "labels & roll(",
         "loss_function & shift",
         "ForCausalLMLoss & shift",
+        "causal_lm_loss",
         *(f"{word} & {cut}" for word in ("labels", "cross_entropy", "gather(") for cut in (", 1:", ",1:")),
         "transformers & labels & [1:]",
         "transformers & labels & narrow(",
@@ -223,6 +228,23 @@ import torch.nn.functional as F
 def step(gpt, tokens):
     inputs, labels = tokens[:, :-1], tokens[:, 1:]
     return F.cross_entropy(gpt(inputs).flatten(0, 1), labels.flatten())
+""",
+        # The first token is left out of both, and nothing is shifted.
+        """\
+from shapeguard.losses import causal_lm_loss
+def step(model, ids):
+    short = causal_lm_loss(model(ids)[:, 1:], ids[:, 1:])
+    return short + causal_lm_loss(model(ids[:, 1:]), ids[:, 1:]) + causal_lm_loss(model(ids), ids)
+""",
+        """\
+from elsewhere import causal_lm_loss
+def step(logits, tokens):
+    return causal_lm_loss(logits[:, :-1], tokens[:, 1:])
+""",
+        """\
+from shapeguard.losses import linear_causal_lm_loss
+def step(hidden, head, tokens):
+    return linear_causal_lm_loss(hidden[:, :-1], head.weight[:, 1:], tokens[:, :-1])
 """,
     )
     invalid = (
@@ -368,13 +390,70 @@ def logps(logits, labels):
     logits = logits[:, :-1, :]
     return logits[:, :-1].log_softmax(-1).gather(2, labels[:, 1:].unsqueeze(2)).squeeze(2)  # <-
 """,
+        (
+            """\
+from shapeguard.losses import causal_lm_loss
+def step(logits, t):
+    return causal_lm_loss(logits[:, :-1], t[:, 1:])  # <-
+""",
+            """\
+from shapeguard.losses import causal_lm_loss
+def step(logits, t):
+    return causal_lm_loss(logits, t)  # <-
+""",
+        ),
+        (
+            """\
+from shapeguard.losses import causal_lm_loss as loss_of
+def step(scores, t):
+    return loss_of(labels=t[..., 1:].contiguous(), logits=scores[..., :-1, :].float())  # <-
+""",
+            """\
+from shapeguard.losses import causal_lm_loss as loss_of
+def step(scores, t):
+    return loss_of(labels=t.contiguous(), logits=scores.float())  # <-
+""",
+        ),
+        (
+            """\
+from shapeguard import losses
+def step(model, ids, mask, head):
+    whole = losses.causal_lm_loss(model(ids[:, :-1]).logits, ids[:, 1:], attention_mask=mask[:, 1:])  # <-
+    return whole + losses.linear_causal_lm_loss(model.body(ids[:, :-1]), head.weight, ids[:, 1:])  # <-
+""",
+            """\
+from shapeguard import losses
+def step(model, ids, mask, head):
+    whole = losses.causal_lm_loss(model(ids).logits, ids, attention_mask=mask)  # <-
+    return whole + losses.linear_causal_lm_loss(model.body(ids), head.weight, ids)  # <-
+""",
+        ),
+        """\
+import shapeguard.losses
+def step(model, tokens, hidden, weight):
+    inputs, labels = tokens[:, :-1], tokens[:, 1:]
+    one = shapeguard.losses.causal_lm_loss(model(inputs), labels)  # <-
+    return one + shapeguard.losses.linear_causal_lm_loss(hidden=hidden, weight=weight, labels=labels)  # <-
+""",
+        """\
+import torch
+from shapeguard.losses import causal_lm_loss
+def step(model, ids):
+    labels = ids.clone()
+    labels[:, :-1] = ids[:, 1:]
+    labels[:, -1] = -100
+    one = causal_lm_loss(model(ids), labels)  # <-
+    return one + causal_lm_loss(model(ids), torch.roll(ids, -1, dims=1))  # <-
+""",
     )
 
     def find(self, file: Reading) -> Iterator[Found]:
         """Calls to which shifted labels go, that shift them or whose logits are shifted too."""
         for call in file.all(ast.Call):
             name = last_name(call.func)
-            if name in {"loss_function", "ForCausalLMLoss"}:
+            if _is_ours(file, call):
+                yield from _to_ours(file, call)
+            elif name in {"loss_function", "ForCausalLMLoss"}:
                 yield from _to_loss(file, call)
             elif any(each.arg in {"labels", None} for each in call.keywords):
                 yield from _to_model(file, call)
@@ -405,7 +484,7 @@ def _to_model(file: Reading, call: ast.Call) -> Iterator[Found]:
         return
     message = f"`{file.text(call.func)}` shifts the labels itself, and `{file.text(shifted)}` has shifted them already"
     hint = "pass the labels as they stand under the tokens: `labels=input_ids`"
-    yield Found(call, message, hint=hint, repair=_uncut(call, labels), preview=not sure)
+    yield Found(call, message, hint=hint, repair=_uncut(file, call, shifted), preview=not sure)
 
 
 def _in_batches(file: Reading) -> Iterator[Found]:
@@ -543,18 +622,20 @@ def _filled_shifted(file: Reading, labels: ast.Name) -> ast.expr | None:
     return None
 
 
-def _uncut(call: ast.Call, labels: ast.expr) -> Repair | None:
-    """The repair that takes the cuts out of a call, if that of the labels is among them."""
-    changes: list[Replacement] = []
-    for each in (*call.args, *(keyword.value for keyword in call.keywords)):
-        inner = each
-        while isinstance(inner, ast.Call) and isinstance(inner.func, ast.Attribute) and inner.func.attr != "roll":
-            inner = inner.func.value
-        if isinstance(inner, ast.Subscript) and written_cut(inner) in {(0, 1), (1, 0)}:
-            changes.append(Replacement(inner, "{}", (inner.value,)))
-        elif each is labels:
-            return None
-    return Repair("Pass the labels unshifted, and the input whole", tuple(changes)) if changes else None
+def _uncut(file: Reading, call: ast.Call, shifted: ast.expr) -> Repair | None:
+    """The repair that takes the cuts out of a call, if that of the labels and all others are written in it."""
+    inside = list(ast.walk(call))
+    cuts = [each for each in inside if isinstance(each, ast.Subscript) and _is_cut(each)]
+    parts = [sequence(file, each) for each in inside if isinstance(each, ast.Name)]
+    if shifted not in cuts or any(part is not None and part.cuts for part in parts):
+        return None
+    changes = tuple(Replacement(each, "{}", (each.value,)) for each in cuts)
+    return Repair("Pass the labels unshifted, and the input whole", changes)
+
+
+def _is_cut(node: ast.Subscript) -> bool:
+    """Whether a subscript leaves out the first or the last position, of tokens or of logits."""
+    return any(written_cut(node, logits=each) in {(0, 1), (1, 0)} for each in (False, True))
 
 
 # Losses.
@@ -586,6 +667,23 @@ def _to_loss(file: Reading, call: ast.Call) -> Iterator[Found]:
         if right is not None:
             message = f"`{func}` shifts the labels to the left, and `{file.text(right.func)}` shifts the input to the right already"
             yield Found(call, message, hint=hint)
+
+
+def _is_ours(file: Reading, call: ast.Call) -> bool:
+    """Whether a call is of a loss of `shapeguard.losses` that shifts."""
+    full = file.full_name(call.func)
+    return full is not None and full.startswith("shapeguard.losses.") and full.rpartition(".")[2] in _OF_OURS
+
+
+def _to_ours(file: Reading, call: ast.Call) -> Iterator[Found]:
+    name = str(file.full_name(call.func)).rpartition(".")[2]
+    scores, labels = argument(call, 0, "logits", "hidden"), argument(call, _OF_OURS[name], "labels")
+    shifted = None if labels is None else _shifted(file, labels)
+    if scores is None or shifted is None or beginning(file, scores) != 0:
+        return
+    message = f"`{file.text(call.func)}` shifts the labels itself, and `{file.text(shifted)}` has shifted them already"
+    hint = "pass the labels as they stand under the tokens, and all logits"
+    yield Found(call, message, hint=hint, repair=_uncut(file, call, shifted))
 
 
 def _shifted_right(file: Reading, call: ast.Call, labels: ast.expr) -> ast.Call | None:

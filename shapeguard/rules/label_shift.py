@@ -47,7 +47,8 @@ Within one function:
 - `next_obs - obs[:, :-1]` where `next_obs = model(obs[:, :-1])` (in preview where no name says that it comes next).
 
 Plain cases within one function are reported by `unshifted-lm-labels`, `double-shifted-labels` and `one-sided-shift`, of
-which a wrong cut is an error; what is followed through several steps is less sure, and a warning.
+which a wrong cut is an error; what is followed through several steps is less sure, and a warning. Where
+`unshifted-lm-labels` says that nothing is shifted, it isn't said again.
 
 ## Fix safety
 

@@ -247,7 +247,7 @@ def test_labels_that_nothing_predicts_may_be_anything():
 def test_shifted_or_flattened_inputs_are_refused():
     logits, labels = make()
     with pytest.raises(ShapeError, match="hint: labels look shifted by one; pass them unshifted"):
-        causal_lm_loss(logits, labels[:, 1:])
+        causal_lm_loss(logits, labels[:, 1:])  # noqa: SG502
     with pytest.raises(ShapeError, match="`labels` axis 1 is 6, expected seq = 5"):
         causal_lm_loss(logits[:, :-1], labels)
     with pytest.raises(ShapeError, match="`logits` has 2 axes"):
@@ -262,4 +262,4 @@ def test_outputs_of_a_model_stand_for_their_logits():
     assert torch.equal(causal_lm_loss(CausalLMOutput(logits=logits), labels), expected)
     assert torch.equal(causal_lm_loss({"logits": logits}, labels), expected)
     with pytest.raises(ShapeError, match="axis 1 is 6, expected seq = 5"):
-        causal_lm_loss(CausalLMOutput(logits=logits), labels[:, 1:])
+        causal_lm_loss(CausalLMOutput(logits=logits), labels[:, 1:])  # noqa: SG502

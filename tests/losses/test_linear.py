@@ -342,7 +342,7 @@ def test_a_batch_of_one_with_one_target():
 def test_wrong_shapes_and_types_are_refused_in_words():
     hidden, weight, bias, labels = make()
     with pytest.raises(ShapeError, match="`labels` axis 1 is 6, expected seq = 7"):
-        linear_causal_lm_loss(hidden, weight, labels[:, 1:])
+        linear_causal_lm_loss(hidden, weight, labels[:, 1:])  # noqa: SG502
     with pytest.raises(ShapeError, match="`weight` axis 1 is 13, expected hidden = 5"):
         linear_causal_lm_loss(hidden, weight.t().contiguous(), labels)
     with pytest.raises(TypeError, match="hidden float32, weight float64, bias float64: a linear head needs one type"):

@@ -79,5 +79,30 @@ def test_every_rule_has_cases(rule):
     assert rule.invalid
 
 
+def test_labels_that_nobody_shifts_are_reported_once():
+    source = Source(
+        "case.py",
+        "import torch.nn.functional as F\n"
+        "from transformers import AutoModelForCausalLM\n"
+        'model = AutoModelForCausalLM.from_pretrained("gpt2")\n'
+        "def lm_loss(logits, labels):\n"
+        "    return F.cross_entropy(logits.flatten(0, 1), labels.flatten())\n"
+        "def step(ids):\n"
+        "    return lm_loss(model(ids).logits, ids)\n",
+    )
+    both = ("SG501", "SG509")
+    assert [each.code for each in check_source(source, frozenset({"SG509"})).diagnostics] == ["SG509"]
+    assert [each.code for each in check_source(source, frozenset(both)).diagnostics] == ["SG501"]
+
+
+def test_labels_are_not_uncut_where_something_else_stays_cut():
+    head = 'from transformers import GPT2LMHeadModel\nmodel = GPT2LMHeadModel.from_pretrained("gpt2")\n'
+    (rule,) = (each for each in RULES if each.name == "double-shifted-labels")
+    (both,) = found_in(rule, f"{head}loss = model(ids[:, :-1], labels=ids[:, 1:]).loss\n")
+    (one,) = found_in(rule, f"{head}given = ids[:, :-1]\nloss = model(given, labels=ids[:, 1:]).loss\n")
+    assert both.fix is not None
+    assert one.fix is None
+
+
 def test_codes_and_names_are_distinct():
     assert len({rule.code for rule in RULES}) == len({rule.name for rule in RULES}) == len(RULES)
