@@ -164,6 +164,12 @@ def steps_of(task: Task, options: Options) -> int:
     return options.steps or max(1, math.ceil(options.epochs * task.turns * (len(task.train) // options.batch)))
 
 
+def steps_between_evaluations(arguments: TrainingArguments) -> int:
+    """Where `--set eval_steps` gives a share of the run, how many steps that is."""
+    every = float(arguments.eval_steps or 1)
+    return math.ceil(every * arguments.max_steps) if every < 1 else int(every)
+
+
 def _make_arguments(task: Task, options: Options) -> TrainingArguments:
     if len(task.train) < options.batch:
         raise UsageError(

@@ -80,6 +80,8 @@ TASKS: dict[str, tuple[str, dict[str, Any]]] = {
 """Each task: what it trains, and what it does unless told otherwise."""
 _OF_PRETRAINED = 5e-5
 """The learning rate of a model that knows something already."""
+_HIGHEST_SEED = 2**32 - 1
+"""That NumPy takes."""
 _OF_ANY_MODEL = ("reward", "lm")
 _WINDOWED = ("lstm", "lm")
 
@@ -144,7 +146,7 @@ def _add_data(parser: argparse.ArgumentParser, task: str) -> None:
         "cut longer texts into windows of so many tokens" if task in _WINDOWED else "leave out what has more tokens"
     )
     data.add_argument("--longest", type=whole_number, metavar="N", help=longest)
-    data.add_argument("--seed", type=int, default=0, metavar="N", help="the same seed on a CPU gives the same model")
+    data.add_argument("--seed", type=_seed, default=0, metavar="N", help="the same seed on a CPU gives the same model")
     if task != "ppo":
         data.add_argument(
             "--no-buckets", dest="buckets", action="store_false", help="don't put texts of like length together"
@@ -162,7 +164,7 @@ def _add_model(parser: argparse.ArgumentParser, task: str) -> None:
             help="which tokens the head reads (default: last, or as --model was trained)",
         )
         model.add_argument(
-            "--center", type=float, default=0.0, metavar="X", help="how strongly rewards are kept near 0"
+            "--center", type=_strength, default=0.0, metavar="X", help="how strongly rewards are kept near 0"
         )
     if task == "lstm":
         model.add_argument(
@@ -225,6 +227,19 @@ def _tell_defaults(parser: argparse.ArgumentParser) -> None:
         default = parser.get_default(action.dest)
         if action.help and action.metavar and default not in (None, []) and "(default" not in action.help:
             action.help += f" (default: {default})"
+
+
+def _seed(text: str) -> int:
+    if not text.isdecimal() or int(text) > _HIGHEST_SEED:
+        raise argparse.ArgumentTypeError(f"`{text}` is no whole number from 0 to 2**32 - 1")
+    return int(text)
+
+
+def _strength(text: str) -> float:
+    number = _number(text)
+    if not 0 <= number < math.inf:
+        raise argparse.ArgumentTypeError(f"`{text}` is no number from 0 on")
+    return number
 
 
 def _positive(text: str) -> float:

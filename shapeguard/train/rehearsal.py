@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from shapeguard.train.engine import TaskTrainer
+from shapeguard.train.engine import TaskTrainer, steps_between_evaluations
 from shapeguard.train.task import Batch
 
 _STEPS = 8
@@ -33,7 +33,7 @@ def rehearse(trainer: TaskTrainer) -> Iterator[str]:
     evaluation = (time.perf_counter() - begin) * _batches_held_out(trainer) / min(_STEPS, _batches_held_out(trainer))
     yield "evaluation    " + ", ".join(f"{name.replace('_', ' ')} {value:.4g}" for name, value in figures.items())
     per_step = median(seconds[_WARM:] or seconds) + trainer.task.seconds_between(trainer.options.batch)
-    steps, every = trainer.args.max_steps, int(trainer.args.eval_steps or 1)
+    steps, every = trainer.args.max_steps, steps_between_evaluations(trainer.args)
     total = steps * per_step + math.ceil(steps / every) * evaluation
     yield (
         f"a full run    {steps:,} steps of {per_step * 1000:.0f} ms and {math.ceil(steps / every)} evaluations of "

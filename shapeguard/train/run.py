@@ -15,14 +15,14 @@ from textwrap import wrap
 
 import torch
 from torch.distributed import DistError
-from transformers import set_seed
+from transformers import IntervalStrategy, set_seed
 from transformers.utils import logging
 
 from shapeguard.config import UsageError
 from shapeguard.models.backbone import first_line
 from shapeguard.train.card import CARD, write_card
 from shapeguard.train.curves import draw_curves
-from shapeguard.train.engine import TaskTrainer, make_trainer, train
+from shapeguard.train.engine import TaskTrainer, make_trainer, steps_between_evaluations, train
 from shapeguard.train.folders import CURVES, METRICS, begin, check_output, write_whole
 from shapeguard.train.options import Options, command_of
 from shapeguard.train.progress import Progress, columns_of, evaluation
@@ -108,7 +108,9 @@ def _opening(trainer: TaskTrainer) -> Iterator[str]:
     yield (
         f"model         {task.called}, {parameters:,} parameters, {precision} on {trainer.args.device.type}{processes}"
     )
-    yield f"steps         {trainer.args.max_steps:,} of {trainer.options.batch} each"
+    by_steps = trainer.args.eval_strategy == IntervalStrategy.STEPS  # unless --set says something else
+    figures = f", with figures at every {steps_between_evaluations(trainer.args):,}" if by_steps else ""
+    yield f"steps         {trainer.args.max_steps:,} of {trainer.options.batch} each{figures}"
 
 
 def _judge(trainer: TaskTrainer, progress: Progress) -> dict[str, float]:

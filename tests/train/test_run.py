@@ -76,6 +76,7 @@ def test_a_run_leaves_a_model_that_loads(asked, capsys):
     assert (asked.output / "curves.png").read_bytes().startswith(b"\x89PNG")
     output = capsys.readouterr().out
     assert "    48 pairs to train on, 12 held out\n" in output
+    assert "\nsteps         6 of 4 each, with figures at every 3\n" in output
     assert str(asked.output / "curves.png") in output
     assert re.search(r"^time          \d+ s, and with loading \d+ s of the processor$", output, re.MULTILINE)
     assert len({(asked.output / name).stat().st_mode for name in ("README.md", "model.safetensors")}) == 1
@@ -136,6 +137,26 @@ def test_a_dry_run_writes_nothing(asked, tmp_path, monkeypatch, capsys):
     output = capsys.readouterr().out
     assert "batch of one" in output
     assert "a full run    6 steps" in output
+
+
+def test_evaluations_may_be_set_by_a_share_of_the_run(asked, capsys):
+    assert run_train(changed(asked, dry_run=True, settings=("eval_steps=0.3",))) == 0
+    output = capsys.readouterr().out
+    assert "steps         6 of 4 each, with figures at every 2\n" in output
+    assert " and 3 evaluations of " in output
+    assert run_train(changed(asked, dry_run=True, settings=("eval_strategy=epoch",))) == 0
+    assert "steps         6 of 4 each\n" in capsys.readouterr().out
+
+
+def test_the_last_checkpoint_and_the_best_one_are_kept(asked):
+    assert run_train(changed(asked, steps=36, evaluations=6, learning_rate=0.02)) == 0
+    lines = [json.loads(line) for line in (asked.output / "metrics.jsonl").read_text().splitlines()]
+    accuracies = {line["step"]: line["evaluation"]["accuracy"] for line in lines if "evaluation" in line}
+    assert list(accuracies) == [6, 12, 18, 24, 30, 36]
+    best = max(accuracies, key=lambda step: accuracies[step])
+    assert best < 30
+    kept = {path.name for path in (asked.output / "checkpoints").iterdir()}
+    assert kept == {f"checkpoint-{best}", "checkpoint-36"}
 
 
 def test_patience_keeps_the_best_model(asked):
@@ -210,6 +231,10 @@ def test_what_can_not_be_done_is_told_in_a_sentence(asked, changes, words):
         ("--learning-rate x", "--learning-rate: `x` is no number above 0"),
         ("--warmup 2", "--warmup: `2` is no number from 0 to 1"),
         ("--batch 0", "--batch: `0` is no whole number from 1 on"),
+        ("--seed -5", "--seed: `-5` is no whole number from 0 to 2**32 - 1"),
+        ("--seed 4294967296", "--seed: `4294967296` is no whole number from 0 to 2**32 - 1"),
+        ("--center nan", "--center: `nan` is no number from 0 on"),
+        ("--center=-0.1", "--center: `-0.1` is no number from 0 on"),
     ],
 )
 def test_numbers_that_can_not_be_are_told(words, told, capsys):
