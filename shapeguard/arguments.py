@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from typing import Any, NoReturn
 
 from shapeguard.spelling import did_you_mean
@@ -24,7 +25,7 @@ class Parser(argparse.ArgumentParser):
         if unknown:
             option, _, _ = unknown[0].partition("=")
             more = f"; `{self.prog} --help` shows what it takes"
-            self.error(f"it takes no `{option}`{did_you_mean(option, self._option_string_actions, more, cutoff=0.75)}")
+            self.error(f"it takes no `{option}`{did_you_mean(option, self._option_string_actions, more, cutoff=0.8)}")
         return chosen, unknown
 
     def _check_value(self, action: argparse.Action, value: Any) -> None:
@@ -33,6 +34,8 @@ class Parser(argparse.ArgumentParser):
         option = action.option_strings[-1:]
         what = f"{option[0]} can't be `{value}`" if option else f"no {str(action.metavar).lower()} is called `{value}`"
         instead = did_you_mean(value, action.choices, f"; choose from {', '.join(action.choices)}")
+        if action.dest == "command" and os.path.lexists(value):
+            instead = f"; did you mean `{self.prog} check {value}`?"
         raise argparse.ArgumentError(None, f"{what}{instead}")
 
 

@@ -39,6 +39,8 @@ def read_baseline(path: str) -> Baseline:
     file = Path(path)
     try:
         counts = Counter(dict(_read_entries(json.loads(file.read_text(encoding="utf-8")))))
+    except FileNotFoundError:
+        raise UsageError(f"there is no baseline {path}; `--write-baseline {path}` writes it") from None
     except OSError as error:
         raise UsageError(f"can't read the baseline {path}: {error.strerror or error}") from None
     except (ValueError, RecursionError) as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from shapeguard.config import Config, UsageError
@@ -42,9 +43,9 @@ def find_code(selector: str) -> Code:
     """The kind of finding with this code or name, with its page."""
     rules = {each.kind.code: each for each in OUTLINES}
     for each in CODES_IN_SHORT:
-        if selector.upper() == each.code or selector == each.name:
+        if selector in (each.code, each.name):
             return rules[each.code].load().as_code() if each.code in rules else each
-    raise UsageError(f"no rule is called `{selector}`{_instead(selector)}")
+    raise UsageError(f"no rule is called `{selector}`{instead(selector)}")
 
 
 def chosen_codes(config: Config) -> frozenset[str]:
@@ -62,16 +63,19 @@ def chosen_codes(config: Config) -> frozenset[str]:
     for key, selectors in given.items():
         for selector in selectors:
             if not codes_meant(selector):
-                raise UsageError(f"unknown code `{selector}` in `{key}`{_instead(selector)}")
+                file = Path(config.root, "pyproject.toml")  # what the command line names is known
+                raise UsageError(f"{file}: unknown rule `{selector}` in `{key}`{instead(selector)}")
     asked = (*config.select, *config.extend_select)
     preview = frozenset() if config.preview else frozenset(each.code for each in CODES_IN_SHORT if each.preview)
     selected = _union(asked) - (preview - _union(each for each in asked if len(codes_meant(each)) == 1))
     return (selected | UNCHECKED) - _union(config.ignore)
 
 
-def _instead(selector: str) -> str:
-    names = [name for each in CODES_IN_SHORT for name in (each.code, each.name)]
-    return did_you_mean(selector, names, "; `shapeguard rules` lists them")
+def instead(selector: str) -> str:
+    """The end of a sentence that says no rule is called so; a code is like many others, and means none of them."""
+    if selector.upper() in {each.code for each in CODES_IN_SHORT} - {selector}:
+        return f"; did you mean `{selector.upper()}`?"
+    return did_you_mean(selector, [each.name for each in CODES_IN_SHORT], "; `shapeguard rules` lists them")
 
 
 def _union(selectors: Iterable[str]) -> frozenset[str]:

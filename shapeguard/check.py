@@ -151,7 +151,8 @@ def check_source(source: Source, codes: frozenset[str], *, preview: bool = False
             kept = sorted((*kept, *unused(source, sifted.used, codes, CODES_IN_SHORT)), key=lambda each: each.span)
     except Exception as error:  # noqa: BLE001 - one file doesn't stop the run
         analysis, kept = Analysis(), [_failure(source.path, error)]
-    reported = tuple(each for each in (*source.errors, *(_placed(source, each) for each in kept)) if each.code in codes)
+    every = sorted((*source.errors, *(_placed(source, each) for each in kept)), key=lambda each: (each.cell, each.span))
+    reported = tuple(each for each in every if each.code in codes)
     return Outcome(reported, files=1, tracking=tracking_of(source, analysis))
 
 

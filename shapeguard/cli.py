@@ -151,6 +151,11 @@ def _codes(text: str) -> list[str]:
     codes = text.replace(",", " ").split()
     if not codes:
         raise argparse.ArgumentTypeError("it names no rule")
+    from shapeguard.catalog import codes_meant, instead  # noqa: PLC0415 - the help needs none of it
+
+    for code in codes:
+        if not codes_meant(code):
+            raise argparse.ArgumentTypeError(f"no rule is called `{code}`{instead(code)}")
     return codes
 
 
@@ -163,7 +168,8 @@ def _parser() -> argparse.ArgumentParser:
             "check",
             help="find shapes that can't be right, without running anything",
             description="Find shapes that can't be right, without running anything. The exit status is 0 if nothing is "
-            "found, 1 if something is, and 2 if the command can't be carried out.",
+            "found, 1 if something is, and 2 if the command can't be carried out; with --diff it is 1 if something would "
+            "be changed.",
         )
     )
     rule = commands.add_parser("rule", help="explain a rule", description="Explain a rule: what, why, an example.")
@@ -197,6 +203,7 @@ def _parser() -> argparse.ArgumentParser:
         type=file_name,
         help="that folder (default: shapeguard-demo, or a free name like it)",
     )
+    commands.add_parser("help")
     return parser
 
 

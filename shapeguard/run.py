@@ -69,6 +69,13 @@ def _refuse_contradictions(asked: Asked) -> None:
     one, *others = [option for option, is_asked in ends.items() if is_asked] or [""]
     if others:
         raise UsageError(f"{one} and {others[0]} can't be asked for at once")
+    shown = {"--output-format": asked.output_format is not None, "--statistics": asked.statistics}
+    instead = "--diff" if asked.diff else one
+    if instead not in ("", "--fix"):
+        for option in (option for option, is_asked in shown.items() if is_asked):
+            raise UsageError(f"{option} is how findings are shown, and {instead} shows none")
+    if asked.unsafe_fixes and not (asked.fix or asked.diff):
+        raise UsageError("--unsafe-fixes needs --fix or --diff")
     if asked.stdin_filename is not None and STANDARD_INPUT not in asked.paths:
         raise UsageError("--stdin-filename needs the path `-`, which stands for standard input")
 
@@ -180,7 +187,8 @@ class _Files(_Run):
         from shapeguard.baseline import write_baseline  # noqa: PLC0415 - seldom asked for
 
         number = write_baseline(path, outcome.diagnostics, self.lines_of)
-        print(f"Wrote {count(number, 'finding')} to {path}.")
+        use = "" if self.config.baseline else "; the key `baseline` names it to every run"
+        print(f"Wrote {count(number, 'finding')} to {path}{use}.")
         return 0
 
     def silence(self, outcome: Outcome) -> int:
@@ -231,12 +239,15 @@ class _Files(_Run):
             except UsageError as error:
                 problems.append(str(error))
         made = sum(len(each.made) for each in fixed.values())
-        where = f"{count(made, 'finding')} in {count(sum(bool(each.made) for each in fixed.values()), 'file')}."
+        where = f"{count(made, 'finding')} in {count(sum(bool(each.made) for each in fixed.values()), 'file')}"
         if self.asked.diff:
-            print(f"Would fix {where}" if made else "Nothing to fix.", file=sys.stderr)
+            left = 0 if unsafe else sum(is_made(each.fix, unsafe=True) for each in outcome.diagnostics) - len(fixable)
+            said = f"Would fix {where}" if made else "Nothing to fix safely" if left else "Nothing to fix"
+            more = f"; {left:,}{' more' if made else ''} with --unsafe-fixes" if left else ""
+            print(f"{said}{more}.", file=sys.stderr)
             return _told(problems) or (FOUND if made and not self.asked.exit_zero else 0)
         if made:
-            print(f"Fixed {where}", file=sys.stdout if self.output_format in _FOR_READERS else sys.stderr)
+            print(f"Fixed {where}.", file=sys.stdout if self.output_format in _FOR_READERS else sys.stderr)
         remaining = _with_remaining(outcome.diagnostics, {path: each.remaining for path, each in fixed.items()})
         status = self.report(replace(outcome, diagnostics=tuple(remaining)), sys.stdout)
         return _told(problems) or status

@@ -110,19 +110,19 @@ def test_what_went_unchecked_is_reported_unless_ignored():
 @pytest.mark.parametrize(
     ("config", "sentence"),
     [
-        (Config(select=("SG31",)), "unknown code `SG31` in `select`; did you mean `SG301`?"),
-        (Config(ignore=("shape-mismach",)), "unknown code `shape-mismach` in `ignore`; did you mean `shape-mismatch`?"),
+        (Config(select=("SG31",)), "unknown rule `SG31` in `select`; `shapeguard rules` lists them"),
+        (Config(ignore=("shape-mismach",)), "unknown rule `shape-mismach` in `ignore`; did you mean `shape-mismatch`?"),
         (
             Config(per_file_ignores=(("a", ("X",)),)),
-            "unknown code `X` in `per-file-ignores`; `shapeguard rules` lists them",
+            "unknown rule `X` in `per-file-ignores`; `shapeguard rules` lists them",
         ),
-        (Config(severity=(("SG9", "info"),)), "unknown code `SG9` in `severity`; "),
+        (Config(severity=(("SG9", "info"),)), "unknown rule `SG9` in `severity`; "),
     ],
 )
-def test_unknown_code_is_refused(config, sentence):
+def test_unknown_rule_is_refused_with_the_file_that_names_it(config, sentence):
     with pytest.raises(UsageError) as refused:
         chosen_codes(config)
-    assert str(refused.value).startswith(sentence)
+    assert str(refused.value).startswith(f"pyproject.toml: {sentence}")
 
 
 def test_file_on_which_the_checker_fails_stops_nothing(monkeypatch):
@@ -160,7 +160,7 @@ def test_notebook_findings_count_lines_in_their_cell():
     cells = ["import torch", "%load x\\nmark_SG301", "def f(:", "mark_SG302  # noqa"]
     made = ", ".join(f'{{"cell_type": "code", "source": "{cell}"}}' for cell in cells)
     write("a.ipynb", f'{{"nbformat": 4, "cells": [{made}]}}')
-    broken, found = check_paths(["."], Config()).diagnostics
+    found, broken = check_paths(["."], Config()).diagnostics
     assert (broken.code, broken.cell, broken.span.line) == ("SG002", 3, 1)
     assert (found.code, found.cell, found.span) == ("SG301", 2, Span(2, 1, 2, 11))
 

@@ -28,9 +28,16 @@ def test_unknown_command_names_the_one_that_is_meant_or_all(capsys):
     printed = capsys.readouterr().err
     assert printed == "shapeguard: no command is called `dmo`; did you mean `demo`?\n"
     with pytest.raises(SystemExit):
-        main(["help"])
-    printed = capsys.readouterr().err
-    assert printed == "shapeguard: no command is called `help`; choose from check, rule, rules, shapes, train, demo\n"
+        main(["nothing"])
+    listed = "check, rule, rules, shapes, train, demo, help"
+    assert capsys.readouterr().err == f"shapeguard: no command is called `nothing`; choose from {listed}\n"
+
+
+def test_help_is_a_command_too(capsys):
+    main([])
+    shown = capsys.readouterr().out
+    assert main(["help"]) == 0
+    assert capsys.readouterr().out == shown
 
 
 def test_version(capsys):
@@ -134,8 +141,16 @@ def test_statistics_stand_apart_from_what_a_program_reads(project, capsys):
     ("arguments", "sentence"),
     [
         (["check", "gone"], "shapeguard check: no such file or folder: gone"),
-        (["check", "--select", "SG399"], "shapeguard check: unknown code `SG399` in `select`; did you mean `SG"),
-        (["check", "--ignore", "E501"], "shapeguard check: unknown code `E501` in `ignore`; "),
+        (["check", "--select", "SG399"], "shapeguard check: argument --select: no rule is called `SG399`; `shape"),
+        (["check", "--ignore", "E501"], "shapeguard check: argument --ignore: no rule is called `E501`; `shape"),
+        (
+            ["check", "--select", "sg301"],
+            "shapeguard check: argument --select: no rule is called `sg301`; did you mean `SG",
+        ),
+        (["rule", "sg301"], "shapeguard rule: no rule is called `sg301`; did you mean `SG301`?"),
+        (["rule", "SG3"], "shapeguard rule: no rule is called `SG3`; `shapeguard rules` lists them"),
+        (["gpt.py"], "shapeguard: no command is called `gpt.py`; did you mean `shapeguard check gpt.py`?"),
+        (["check", "--exclude", "a"], "shapeguard check: it takes no `--exclude`; `shapeguard check --help` shows"),
         (["check", "--selct", "SG301"], "shapeguard check: it takes no `--selct`; did you mean `--select`?"),
         (["check", "--frobnicate=1"], "shapeguard check: it takes no `--frobnicate`; `shapeguard check --help` shows"),
         (["rules", "SG301"], "shapeguard rules: it takes no `SG301`; `shapeguard rules --help` shows what it takes"),

@@ -1,5 +1,6 @@
 """[tool.shapeguard]: where it is looked for, and what it may say."""
 
+import os
 import re
 import tomllib
 from dataclasses import fields
@@ -147,6 +148,20 @@ def test_broken_toml_is_refused_in_one_sentence(tmp_path, data):
     with pytest.raises(UsageError, match=rf"^can't read {tmp_path}/pyproject\.toml: ") as refused:
         read_config([str(tmp_path)])
     assert "\n" not in str(refused.value)
+
+
+def test_folder_that_cannot_be_read_has_no_settings(tmp_path, monkeypatch):
+    write(tmp_path, "[tool.shapeguard]\nselect = ['SG3']")
+    locked, look = tmp_path / "locked", os.stat
+    locked.mkdir()
+
+    def refuse(path, *rest, **how):
+        if Path(path).parent == locked:
+            raise PermissionError(13, "Permission denied", path)
+        return look(path, *rest, **how)
+
+    monkeypatch.setattr(os, "stat", refuse)
+    assert read_config([str(locked)]).select == ("SG3",)
 
 
 def test_tool_that_is_no_table_says_nothing(tmp_path):

@@ -57,9 +57,21 @@ def test_diff_writes_nothing(capsys):
     assert (status, err) == (1, "Would fix 1 finding in 1 file.\n")
     assert out.splitlines()[-2:] == ["-p = F.softmax(torch.zeros(2, 3))", "+p = F.softmax(torch.zeros(2, 3), dim=-1)"]
     assert Path("sure.py").read_text() == SURE
-    assert check(capsys, "--diff", "unsure.py") == (0, "", "Nothing to fix.\n")
+    assert check(capsys, "--diff", "unsure.py") == (0, "", "Nothing to fix safely; 1 with --unsafe-fixes.\n")
+    assert check(capsys, "--diff")[::2] == (1, "Would fix 1 finding in 1 file; 1 more with --unsafe-fixes.\n")
+    assert check(capsys, "--diff", "--unsafe-fixes")[::2] == (1, "Would fix 2 findings in 2 files.\n")
+    assert check(capsys, "--diff", "--ignore", "ALL") == (0, "", "Nothing to fix.\n")
     assert check(capsys, "--fix", "--diff", "sure.py") == (1, out, err)
     assert Path("sure.py").read_text() == SURE
+
+
+def test_finding_in_a_notebook_names_lines_of_its_cells(capsys):
+    cells = ["import torch\nx = torch.zeros(4, 8)", "%time x.sum()\nz = x @ x"]
+    made = [{"cell_type": "code", "source": cell} for cell in cells]
+    Path("net.ipynb").write_text(json.dumps({"nbformat": 4, "cells": made}))
+    status, out, _ = check(capsys, "net.ipynb")
+    assert (status, out.partition(" SG301 ")[0]) == (1, "net.ipynb:cell 2:2:5")
+    assert "    x: (4, 8), from line 2 of cell 1\n    1 | %time x.sum()\n    2 | z = x @ x\n" in out
 
 
 def test_what_cannot_be_written_is_told_and_the_others_are(capsys, monkeypatch):
@@ -97,8 +109,7 @@ def test_standard_input(capsys, monkeypatch):
     [
         (["-", "sure.py"], "`-` stands for standard input, and no other path can stand beside it"),
         (["-", "--add-noqa"], "--add-noqa changes files, and standard input is none"),
-        (["--baseline", "gone.json"], "can't read the baseline gone.json: No such file or directory"),
-        (["--select", "bare-sqeeze"], "unknown code `bare-sqeeze` in `select`; did you mean `bare-squeeze`?"),
+        (["--baseline", "gone.json"], "there is no baseline gone.json; `--write-baseline gone.json` writes it"),
         (["gone.py"], "no such file or folder: gone.py"),
         (["--add-noqa", "--fix"], "--fix and --add-noqa can't be asked for at once"),
         (["--write-baseline", "a.json", "--diff"], "--diff and --write-baseline can't be asked for at once"),
@@ -106,6 +117,9 @@ def test_standard_input(capsys, monkeypatch):
             ["--write-baseline", "a.json", "--baseline", "b.json"],
             "--write-baseline and --baseline can't be asked for at once",
         ),
+        (["--unsafe-fixes"], "--unsafe-fixes needs --fix or --diff"),
+        (["--diff", "--output-format", "json"], "--output-format is how findings are shown, and --diff shows none"),
+        (["--add-noqa", "--statistics"], "--statistics is how findings are shown, and --add-noqa shows none"),
         (["--stdin-filename", "sure.py"], "--stdin-filename needs the path `-`, which stands for standard input"),
     ],
 )
@@ -115,7 +129,7 @@ def test_wrong_input_is_one_sentence(capsys, arguments, sentence):
 
 def test_a_baseline_hides_what_is_known(capsys):
     status, out, _ = check(capsys, "--write-baseline", "known.json")
-    assert (status, out) == (0, "Wrote 2 findings to known.json.\n")
+    assert (status, out) == (0, "Wrote 2 findings to known.json; the key `baseline` names it to every run.\n")
     assert concise(capsys, "--baseline", "known.json") == (0, [])
     Path("sure.py").write_text(f"# moved down\n{SURE}q = F.softmax(torch.zeros(2, 3))\n")
     assert concise(capsys, "--baseline", "known.json") == (1, ["sure.py:6:5:"])

@@ -319,7 +319,9 @@ class _FileAnalysis:
             step = " ".join(where.segment(refusal.node).split())[:_LONGEST_STEP]
             says = "isn't given what it declares" if refusal.is_claim else "fails with what it is given"
             message = f"`{refusal.function}` {says}: {refusal.mismatch.sentence()}"
-            notes = (*evaluator.notes_of(node), f"{Path(where.path).name}:{span.line}: {step}")
+            cell, at = where.located(span)
+            place = f"{Path(where.path).name}:{f'cell {cell}:' if cell else ''}{at.line}"
+            notes = (*evaluator.notes_of(node), f"{place}: {step}")
             kind = ("SG303", "annotation-drift") if refusal.is_claim else kind_of(refusal.mismatch)
             self.report(evaluator, node, *kind, message, notes)
 

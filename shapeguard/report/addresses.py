@@ -1,4 +1,4 @@
-"""Where files and rules are, as programs want to be told."""
+"""Where files are, as programs want to be told."""
 
 from __future__ import annotations
 
@@ -6,14 +6,7 @@ import os
 from pathlib import Path
 from urllib.parse import quote
 
-DOCS = "docs/rules"
-"""The folder of the rules' pages: in the repository, until they stand somewhere on the web."""
 STANDARD_INPUT = "-"
-
-
-def url_of(name: str) -> str:
-    """The page of a rule."""
-    return f"{DOCS}/{name}.md"
 
 
 def absolute(path: str) -> str:

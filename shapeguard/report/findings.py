@@ -24,12 +24,12 @@ def read_from_disk(path: str) -> Source | None:
 def lines_of(source: Source, cell: int) -> Sequence[str]:
     """The lines that a finding counts: those of the file, or of one cell of the notebook."""
     if not cell:
-        return source.lines
+        return source.original_lines
     starts = [each.first_line for each in source.cells if each.number == cell]
     if not starts:
         return ()
     following = [each.first_line for each in source.cells if each.first_line > starts[0]]
-    return source.lines[starts[0] - 1 : min(following) - 1 if following else None]
+    return source.original_lines[starts[0] - 1 : min(following) - 1 if following else None]
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ _WIDTH = 100
 _BEFORE = 24
 """Of these, before a place that lies too far to the right."""
 _COLUMNS_AT_MOST = 10_000
-"""Nobody wrote what stands further to the right."""
+"""So far to the right a place is looked for from the beginning of its line."""
 _LINES_AT_MOST = 6
 _FIRST, _LAST = 3, 2
 """The lines that are left of a longer place."""
@@ -34,8 +34,12 @@ class _Row:
 
 def frame(source: Source, found: Diagnostic, *, colour: bool = False) -> list[str]:
     """Numbered lines; none where the finding is at no place of its own, or at one that the source doesn't have."""
-    lines = lines_of(source, found.cell)
-    span = _trimmed(found.span, lines)
+    lines, place = lines_of(source, found.cell), found.span
+    far = place.column - _COLUMNS_AT_MOST
+    if far > 0 and place.line == place.end_line:
+        lines = [line[far:] for line in lines]
+        place = Span(place.line, place.column - far, place.end_line, place.end_column - far)
+    span = _trimmed(place, lines)
     if span is None:
         return []
     rows = _one_line(lines, span) if span.line == span.end_line else _several_lines(lines, span)

@@ -59,7 +59,7 @@ def render_text(source: Source, analysis: Analysis, chosen: Sequence[str] | None
         for number in range(first, last + 1):
             if number in first_lines:
                 rows.append((f"cell {first_lines[number]}", ""))
-            text = source.lines[number - 1]
+            text = source.original_lines[number - 1]
             shown = source.located(Span(number, 1, number, 1))[1].line
             rows.append((f"{shown:>{digits}}  {text.expandtabs(4)}".rstrip(), _beside(text, ending.get(number, ()))))
         blocks.append(_aligned(rows))

@@ -146,7 +146,7 @@ class CountMismatch(Mismatch):
         """Show both counts."""
         there = f"{show(self.source)} has {_elements(self.source_count)}"
         if any(size == -1 for size in self.target):
-            return f"{there}, which {show(self.target)} can't divide into parts of {self.target_count}"
+            return f"{there}, {show(self.target)} needs a multiple of {self.target_count}"
         return f"{there}, {show(self.target)} has {self.target_count}"
 
 

@@ -27,6 +27,18 @@ class Cell:
     first_line: int
 
 
+class _CellLine(int):
+    """A line of the joined text that is written as the notebook's reader knows it: a sentence that names it is right."""
+
+    written: str
+
+    def __format__(self, how: str) -> str:
+        return format(self.written, how)
+
+    def __str__(self) -> str:
+        return self.written
+
+
 @dataclass(frozen=True)
 class Source:
     """A file of Python, or the code of a notebook in one text.
@@ -42,11 +54,15 @@ class Source:
     """In the order of the text; empty for a file that is no notebook."""
     cell_errors: tuple[Diagnostic, ...] = ()
     """Of cells left out of the text because they can't be parsed."""
+    original: str = ""
+    """The text of a notebook as its cells have it, line for line."""
 
     @cached_property
     def _parsed(self) -> tuple[ast.Module, tuple[Diagnostic, ...]]:
         problem = parse(self.text)
         if isinstance(problem, ast.Module):
+            if self.cells:
+                self._count_in_cells(problem)
             return problem, self.cell_errors
         span, message = problem
         return ast.Module([], []), (*self.cell_errors, syntax_error(self.path, span, message))
@@ -65,6 +81,11 @@ class Source:
     def lines(self) -> tuple[str, ...]:
         """As `ast` counts them, without their ends."""
         return tuple(self.text.split("\n"))
+
+    @cached_property
+    def original_lines(self) -> tuple[str, ...]:
+        """The same as they are to be shown."""
+        return tuple(self.original.split("\n")) if self.original else self.lines
 
     @cached_property
     def comments(self) -> Mapping[int, Comment]:
@@ -113,6 +134,17 @@ class Source:
     def lines_above(self, cell: int) -> int:
         """How many lines stand above the cell with this number."""
         return next((each.first_line - 1 for each in self.cells if each.number == cell), 0)
+
+    def _count_in_cells(self, tree: ast.Module) -> None:
+        """Have each node know how its line is written."""
+        lines: dict[int, _CellLine] = {}
+        for node in ast.walk(tree):
+            if isinstance(node, Located):
+                if node.lineno not in lines:
+                    cell = self.cell_at(node.lineno)
+                    line = lines[node.lineno] = _CellLine(node.lineno)
+                    line.written = f"{node.lineno - self.lines_above(cell)} of cell {cell}"
+                node.lineno = lines[node.lineno]
 
     @cached_property
     def _ascii(self) -> bool:

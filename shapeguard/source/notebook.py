@@ -31,6 +31,7 @@ def read_notebook(path: str, data: bytes) -> Source | Diagnostic:
     if isinstance(sources, str):
         return unreadable(path, f"is no notebook that can be read: {sources}")
     lines: list[str] = []
+    original: list[str] = []
     cells: list[Cell] = []
     errors: list[Diagnostic] = []
     for number, raw in sources:
@@ -38,12 +39,13 @@ def read_notebook(path: str, data: bytes) -> Source | Diagnostic:
         understood = _as_python(text)
         parsed = parse(understood)
         cells.append(Cell(number, len(lines) + 1))
+        original += text.split("\n")
         if isinstance(parsed, ast.Module):
             lines += understood.split("\n")
         else:
             errors.append(syntax_error(path, *parsed, cell=number))
             lines += [""] * (understood.count("\n") + 1)
-    return Source(path, "\n".join(lines), tuple(cells), tuple(errors))
+    return Source(path, "\n".join(lines), tuple(cells), tuple(errors), "\n".join(original))
 
 
 def raw_cells(notebook: Any) -> list[tuple[int, str]] | str:

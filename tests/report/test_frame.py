@@ -66,8 +66,9 @@ def test_long_lines_of_wide_characters_are_cut():
     assert picture("漢" * 60, 1, 1, 1, 2).splitlines()[0] == f"1 | {'漢' * 49}…"
 
 
-def test_line_that_nobody_wrote_has_no_frame():
-    assert picture(f"{'é' * 10_000_000} + f(x)", 1, 10_000_004, 1, 10_000_008) == ""
+def test_line_that_nobody_wrote_is_cut_around_the_place():
+    shown = f"1 | …{'é' * 20} + f(x)\n  | {' ' * 24}^^^^"
+    assert picture(f"{'é' * 10_000_000} + f(x)", 1, 10_000_004, 1, 10_000_008) == shown
     assert picture("é" * 10_000_000, 1, 1, 1, 10_000_001) == f"1 | {'é' * 99}…\n  | {'^' * 100}"
 
 

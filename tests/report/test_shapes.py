@@ -121,5 +121,10 @@ def test_shapes_of_a_notebook_count_lines_in_cells():
     assert (only["cell"], only["line"]) == (4, 1)
 
 
+def test_shapes_of_a_notebook_stand_beside_what_is_written_there():
+    source = Source("m.ipynb", "pass\nc", (Cell(1, 1),), original="%time c\nc")
+    assert shapes.render_text(source, Analysis()) == "cell 1\n1  %time c\n2  c\n"
+
+
 def test_shapes_of_an_empty_file():
     assert shapes.render_text(Source("m.py", ""), Analysis()) == "\n"

@@ -460,7 +460,8 @@ def test_squeeze_of_an_axis_that_may_be_1_loses_the_rank() -> None:
             "(2, 4, 3) and (5, 3) do not broadcast: axis -2 is 4 in one and 5 in the other",
         ),
         (reshape(Shape.of(2, 3), [7]), "(2, 3) has 6 elements, (7,) has 7"),
-        (reshape(Shape.of(3, 4), [5, -1]), "(3, 4) has 12 elements, which (5, -1) can't divide into parts of 5"),
+        (reshape(Shape.of(3, 4), [5, -1]), "(3, 4) has 12 elements, (5, -1) needs a multiple of 5"),
+        (reshape(Shape.of(), [-1, 4]), "() has 1 element, (-1, 4) needs a multiple of 4"),
         (reshape(Shape.of(3), [-1, -1]), "(-1, -1) has more than one -1, so none of them can be worked out"),
         (
             reshape(Shape.of(0), [-1, 0]),

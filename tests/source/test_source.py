@@ -271,6 +271,25 @@ def test_what_only_ipython_understands_is_passed_over(cell, python):
     assert source.errors == ()
 
 
+def test_cells_are_shown_as_they_are_written():
+    cells = ("%time x = 1", "!pip install \\\n  torch\nx = 1", "def f(:\n\n", "%%time\nx = 1\n")
+    source = read(*cells)
+    assert source.original_lines == tuple("\n".join(cell.removesuffix("\n") for cell in cells).split("\n"))
+    assert len(source.original_lines) == len(source.lines)
+
+
+def test_sentences_about_nodes_count_in_their_cell():
+    first, second, third = read("x = 1\n\ny = 2", "# hi\nz = 3").tree.body
+    assert [f"line {node.lineno}" for node in (first, second, third)] == [
+        "line 1 of cell 1",
+        "line 3 of cell 1",
+        "line 2 of cell 2",
+    ]
+    assert third.lineno == 5
+    assert json.dumps(third.lineno) == "5"
+    assert str(ast.parse("x").body[0].lineno) == "1"
+
+
 def test_broken_cell_is_reported_alone():
     source = read("x = 1", "def f(:", "y = 2")
     assert source.text == "x = 1\n\ny = 2"

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from shapeguard.diagnostics import Diagnostic
-from shapeguard.report.addresses import absolute, url_of
+from shapeguard.report.addresses import absolute
 from shapeguard.report.findings import Findings
 
 
@@ -28,7 +28,7 @@ def _object(findings: Findings, found: Diagnostic) -> dict[str, Any]:
         "location": _position(span.line, span.column),
         "end_location": _position(span.end_line, span.end_column),
         "fix": _fix(findings, found),
-        "url": url_of(found.name),
+        "url": None,  # ruff's: the page of a rule on the web
         "notes": list(found.notes),
         "hint": found.hint,
     }

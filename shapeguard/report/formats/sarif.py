@@ -5,12 +5,11 @@ from __future__ import annotations
 import json
 import os
 from typing import Any
-from urllib.parse import urlsplit
 
 from shapeguard import __version__
 from shapeguard.catalog import CODES
 from shapeguard.diagnostics import Code, Diagnostic, Fix, Severity, Span
-from shapeguard.report.addresses import uri_of, url_of
+from shapeguard.report.addresses import uri_of
 from shapeguard.report.findings import Findings
 from shapeguard.report.fingerprints import fingerprints
 from shapeguard.report.wording import fix_message, lines_below, sentence
@@ -34,14 +33,11 @@ def render(findings: Findings) -> str:
 
 
 def _rule(code: Code) -> dict[str, Any]:
-    url = url_of(code.name)
     return {
         "id": code.code,
         "name": code.name,
         "shortDescription": {"text": code.summary},
         "help": {"text": code.page.strip() or code.summary, "markdown": code.page.strip() or code.summary},
-        # A service refuses the whole file for an address that is none on the web.
-        **({"helpUri": url} if urlsplit(url).scheme else {}),
         "defaultConfiguration": {"level": _LEVELS[code.severity]},
     }
 
