@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parent.parent
 
 
@@ -52,6 +54,7 @@ def test_benchmark_of_the_checker_prints_its_tables(tmp_path):
     assert len(written["slowest"]) == 1
 
 
+@pytest.mark.slow
 def test_benchmark_of_the_lint_prints_its_tables(tmp_path):
     code = tmp_path / "code"
     code.mkdir()
@@ -92,6 +95,7 @@ def test_benchmark_of_the_lint_prints_its_tables(tmp_path):
     assert len(seconds["tree"]["all"]) == 1
 
 
+@pytest.mark.slow
 def test_comparison_with_other_tools_prints_its_tables(tmp_path):
     figures = tmp_path / "others.json"
     options = ["--only", "ruff", "pyright", "torchfix", "--limit", "3", "--json", str(figures)]

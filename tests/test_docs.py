@@ -89,7 +89,14 @@ def test_commands_print_what_the_page_shows(page, request, tmp_path, monkeypatch
     compare(page, before, COMMAND_AND_TEXT.sub(replaced, before), request)
 
 
-@pytest.mark.parametrize("example", [path for path in EXAMPLES if path.suffix == ".py"], ids=lambda path: path.name)
+@pytest.mark.parametrize(
+    "example",
+    [
+        pytest.param(path, id=path.name, marks=[pytest.mark.slow] if path.name == "two_processes.py" else [])
+        for path in EXAMPLES
+        if path.suffix == ".py"
+    ],
+)
 def test_examples_run(example):
     path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
     subprocess.run([sys.executable, "-W", "error", example], check=True, env={**os.environ, "PYTHONPATH": path})
