@@ -1,6 +1,7 @@
 """A task and what is asked -> transformers' Trainer, and how its run ended."""
 
 import dataclasses
+import gc
 import math
 import signal
 import threading
@@ -157,6 +158,15 @@ def train(trainer: TaskTrainer) -> Outcome:
         if trainer.args.should_save:
             drop_unfinished(options.output)
     return Outcome(trainer, course.asked, trainer.state.global_step)
+
+
+def leave_the_others() -> None:
+    """Part from the other processes, whose listening threads abort an interpreter that ends before them.
+
+    Call it where no Trainer is at hand any more: in circles of its own it holds the group, and with it the threads.
+    """
+    torch.distributed.destroy_process_group()
+    gc.collect()
 
 
 def steps_of(task: Task, options: Options) -> int:

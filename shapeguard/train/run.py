@@ -2,7 +2,6 @@
 
 import dataclasses
 import errno
-import gc
 import os
 import tempfile
 import time
@@ -22,7 +21,7 @@ from shapeguard.config import UsageError
 from shapeguard.models.backbone import first_line
 from shapeguard.train.card import CARD, write_card
 from shapeguard.train.curves import draw_curves
-from shapeguard.train.engine import TaskTrainer, make_trainer, steps_between_evaluations, train
+from shapeguard.train.engine import TaskTrainer, leave_the_others, make_trainer, steps_between_evaluations, train
 from shapeguard.train.folders import CURVES, METRICS, begin, check_output, write_whole
 from shapeguard.train.options import Options, command_of
 from shapeguard.train.progress import Progress, columns_of, evaluation
@@ -40,7 +39,7 @@ def run_train(options: Options) -> int:
         return _run(options)
     finally:
         if torch.distributed.is_initialized():
-            _leave_the_others()
+            leave_the_others()
 
 
 def _run(options: Options) -> int:
@@ -68,12 +67,6 @@ def _run(options: Options) -> int:
             _finish(trainer, figures)
             _say(_closing(trainer, figures, time.monotonic() - started, time.process_time()))
     return DONE
-
-
-def _leave_the_others() -> None:
-    """Part from the other processes, whose listening threads abort an interpreter that ends before them."""
-    torch.distributed.destroy_process_group()
-    gc.collect()  # the Trainer's circles hold the group, and only with it do its threads end
 
 
 def _make_task(options: Options) -> Task:

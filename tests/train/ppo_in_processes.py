@@ -7,15 +7,19 @@ from pathlib import Path
 import tiny_ppo  # which stands beside this file
 import torch
 
-from shapeguard.train.engine import make_trainer, train
+from shapeguard.train.engine import leave_the_others, make_trainer, train
 
-output = Path(sys.argv[1])
+
+def run(output):
+    task = tiny_ppo.make_task(dropout=0.1)
+    trainer = make_trainer(task, tiny_ppo.make_asked(task, output, steps=12, settings=("use_cpu=true",)))
+    train(trainer)
+    trainer.evaluate()
+    if trainer.is_world_process_zero():
+        losses = [line["loss"] for line in trainer.state.log_history if "loss" in line]
+        (output / "losses.json").write_text(json.dumps(losses))
+
+
 torch.set_num_threads(1)
-task = tiny_ppo.make_task(dropout=0.1)
-trainer = make_trainer(task, tiny_ppo.make_asked(task, output, steps=12, settings=("use_cpu=true",)))
-train(trainer)
-trainer.evaluate()
-if trainer.is_world_process_zero():
-    losses = [line["loss"] for line in trainer.state.log_history if "loss" in line]
-    (output / "losses.json").write_text(json.dumps(losses))
-torch.distributed.destroy_process_group()
+run(Path(sys.argv[1]))
+leave_the_others()
