@@ -12,7 +12,8 @@ from typing import TypeAlias
 from shapeguard.lint.axes import Axes
 from shapeguard.lint.reading import number
 from shapeguard.shapes.dim import Dim, TooLargeError, as_int, divide_exactly, names
-from shapeguard.shapes.shape import Shape, multiply_back
+from shapeguard.shapes.shape import Shape
+from shapeguard.shapes.whole import multiply_back
 
 Sizes: TypeAlias = tuple[Dim | None, ...]
 Counts: TypeAlias = tuple[Dim | None, Dim | None]

@@ -69,6 +69,7 @@ import ast
 import re
 from collections.abc import Iterator
 
+from shapeguard.lint.losses import OF_DIFFERENCES
 from shapeguard.lint.meetings import Evidence, Meeting, evidence, meetings
 from shapeguard.lint.reading import Reading, last_name, receiver
 from shapeguard.lint.rows import flattened
@@ -79,7 +80,6 @@ _MOST = 60
 _MEANS = frozenset({"mean", "sum"})
 _ALONE = re.compile(r"unsqueeze\(0\)|\[None\b")
 """One row that is given a batch's axis."""
-_LOSSES = ("mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss")
 _HEAD = """import torch
 import torch.nn.functional as F
 from torch import nn
@@ -447,6 +447,6 @@ def _is_hidden(file: Reading, step: ast.expr) -> bool:
 
 def _averages(file: Reading, call: ast.Call, value: ast.AST) -> bool:
     """Whether a call makes one number of a value: a mean, a sum, a loss."""
-    if value in call.args[:2] and file.is_torch(call, *_LOSSES):
+    if value in call.args[:2] and file.is_torch(call, *OF_DIFFERENCES):
         return "reduction" not in {each.arg for each in call.keywords}
     return call.args == [value] and last_name(call.func) in _MEANS and not call.keywords

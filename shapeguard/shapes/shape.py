@@ -31,8 +31,7 @@ from shapeguard.shapes.mismatch import (
     Scrambled,
     show,
 )
-from shapeguard.shapes.whole import multiply_back as multiply_back  # noqa: PLC0414 - lint/moving.py has it from here
-from shapeguard.shapes.whole import whole_divisions
+from shapeguard.shapes.whole import multiply_back, whole_divisions
 
 
 @dataclass(frozen=True, slots=True)

@@ -287,6 +287,12 @@ def run_alone(options, before="", **environment):
     )
 
 
+def run_as_first(options, port, processes, before=""):
+    """The command as the first of so many processes that meet at a port."""
+    group = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "RANK": "0", "LOCAL_RANK": "0", "WORLD_SIZE": processes}
+    return run_alone(changed(options, settings=("use_cpu=true",)), before, **group)
+
+
 def test_a_full_disk_is_told(asked):
     limit = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))"
     ended = run_alone(asked, limit)
@@ -302,14 +308,7 @@ def test_a_port_in_use_is_told(asked):
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = str(taken.getsockname()[1])
-        ended = run_alone(
-            changed(asked, settings=("use_cpu=true",)),
-            MASTER_ADDR="127.0.0.1",
-            MASTER_PORT=port,
-            RANK="0",
-            LOCAL_RANK="0",
-            WORLD_SIZE="2",
-        )
+        ended = run_as_first(asked, port, "2")
     assert ended.returncode == 2
     assert f"if port {port} is in use" in ended.stderr
     assert "Traceback" not in ended.stderr
@@ -322,14 +321,6 @@ def test_nothing_listens_to_other_processes_at_the_end(asked):
         port = str(free.getsockname()[1])
     told = "import atexit; from pathlib import Path; names = lambda: {each.read_text().strip() for each in "
     told += "Path('/proc/self/task').glob('*/comm')}; atexit.register(lambda: print(names()))"
-    ended = run_alone(
-        changed(asked, settings=("use_cpu=true",)),
-        told,
-        MASTER_ADDR="127.0.0.1",
-        MASTER_PORT=port,
-        RANK="0",
-        LOCAL_RANK="0",
-        WORLD_SIZE="1",
-    )
+    ended = run_as_first(asked, port, "1", told)
     assert ended.returncode == 0
     assert "gloo" not in ended.stdout.splitlines()[-1], ended.stdout
